@@ -1,0 +1,99 @@
+"""UCB1 (Auer, Cesa-Bianchi and Fischer, 2002).
+
+Plays the arm with the largest optimistic index
+
+    mean[a] + scale[a] * sqrt(c * log(t) / pulls[a])
+
+where t is the current round. ``scale`` is the standard deviation of Gaussian rewards, or the width of the interval
+that holds bounded ones. Regret is O(log T).
+
+References:
+    [1] Auer, Cesa-Bianchi and Fischer, "Finite-time Analysis of the Multiarmed Bandit Problem", Machine Learning 47
+        (2002), Figure 1 and Theorem 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bandits.kernels import HUGE, kernel, log
+from bandits.protocol import Feedback, FloatArray, IntArray, Problem
+from bandits.registry import register_agent
+from bandits.streams import Streams
+
+from ._index import IndexPolicy, Tie
+
+__all__ = ["UCB1"]
+
+
+@kernel
+def choose(mean: FloatArray, width: FloatArray, factor: FloatArray, action: IntArray, best: FloatArray) -> None:
+    """Argmax of ``mean + factor[k] * width`` per lane, the lowest arm winning a tie; width is 1 / sqrt(pulls)."""
+    for b in range(action.size):
+        best[b] = mean[0, b] + factor[0] * width[0, b]
+        action[b] = 0
+    for k in range(1, mean.shape[0]):
+        for b in range(action.size):
+            index = mean[k, b] + factor[k] * width[k, b]
+            better = index > best[b]
+            best[b] = index if better else best[b]
+            action[b] = k if better else action[b]
+
+
+@kernel
+def absorb(mean: FloatArray, pulls: FloatArray, width: FloatArray, action: IntArray, reward: FloatArray) -> None:
+    """Update the running mean, the pulls and the width of the arm that was played."""
+    for b in range(action.size):
+        a = action[b]
+        n = pulls[a, b] + 1.0
+        pulls[a, b] = n
+        mean[a, b] += (reward[b] - mean[a, b]) / n
+        width[a, b] = 1.0 / np.sqrt(n)
+
+
+@register_agent("ucb1", source="Auer et al. (2002), Fig. 1")
+class UCB1(IndexPolicy):
+    """UCB1: optimism from Hoeffding's inequality.
+
+    Args:
+        problem: What the agent may know: the number of arms, and the scale of the rewards.
+        streams: Random streams of the batch.
+        c: Exploration constant; 2 is the value of [1], Theorem 1.
+        scale: Standard deviation, or width of the rewards' interval; None takes what the environment tells.
+        tie: Among equal indices play the "first" arm, or a "random" one.
+    """
+
+    def __init__(
+        self, problem: Problem, streams: Streams, *, c: float = 2.0, scale: float | None = None, tie: Tie = "first"
+    ) -> None:
+        if c <= 0:
+            raise ValueError(f"c must be positive, got {c}: with c <= 0 UCB1 never explores")
+        super().__init__(problem, streams, tie)
+        self.c, self.scale = c, reward_scale(problem, scale)
+        self.width = np.full_like(self.mean, HUGE)  # 1 / sqrt(pulls), kept per arm: one root per round, not K
+
+    def act(self, t: int, context: Any = None) -> IntArray:
+        """Choose one arm per replication: int64, shape (B,)."""
+        factor = self.scale * np.sqrt(self.c * log(t))
+        if self._tie is None:
+            choose(self.mean, self.width, factor, self._action, self._best)
+            return self._action
+        return self.largest(t, self.mean + factor[:, None] * self.width)
+
+    def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
+        """Absorb one round."""
+        absorb(self.mean, self.pulls, self.width, action, feedback.reward)
+
+
+def reward_scale(problem: Problem, scale: float | None) -> FloatArray:
+    """Scale of each arm's rewards, shape (K,): as given, else the known noise level, else the interval's width, else 1."""
+    if scale is not None:
+        if scale <= 0:
+            raise ValueError(f"scale must be positive, got {scale}")
+        return np.full(problem.n_arms, float(scale))
+    if problem.noise_sd is not None:
+        return problem.noise_sd
+    low, high = problem.reward_range or (0.0, 1.0)
+    return np.full(problem.n_arms, high - low)

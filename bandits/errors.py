@@ -1,0 +1,72 @@
+"""Every error that the engine raises on purpose.
+
+    BanditsError
+    ├── UsageError            the caller asked for something that cannot be: exit status 2
+    │   ├── UnknownName       no agent, environment or experiment of that name
+    │   ├── BadParameter      a parameter's name, type or value is wrong
+    │   ├── UnsupportedProblem  this agent cannot play this environment
+    │   ├── PluginError       a plug-in file is missing or does not load
+    │   └── RunFolderError    a run folder is missing, foreign, unreadable or not writable
+    └── PlayError             an agent or environment broke while it played: exit status 1
+
+Messages say what was wrong (with the value), what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BadParameter",
+    "BanditsError",
+    "PlayError",
+    "PluginError",
+    "RunFolderError",
+    "UnknownName",
+    "UnsupportedProblem",
+    "UsageError",
+    "did_you_mean",
+]
+
+
+class BanditsError(Exception):
+    """Root of everything that the engine raises on purpose."""
+
+
+class UsageError(BanditsError):
+    """The request itself is wrong; the command line answers with exit status 2."""
+
+
+class UnknownName(UsageError):
+    """No agent, environment or experiment is registered under the name."""
+
+
+class BadParameter(UsageError, ValueError):
+    """A parameter of an agent, environment or experiment has a wrong name, type or value."""
+
+
+class UnsupportedProblem(UsageError):
+    """The agent cannot play the environment, for instance because it needs rewards in [0, 1]."""
+
+
+class PluginError(UsageError):
+    """A plug-in file does not exist, or raised while it was loaded."""
+
+
+class RunFolderError(UsageError):
+    """A run folder is missing, foreign, unreadable or not writable."""
+
+
+class PlayError(BanditsError):
+    """An agent or an environment broke while it played."""
+
+    def __init__(self, message: str, *, t: int | None = None) -> None:
+        super().__init__(message)
+        self.t = t
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'ucb1'?" for the nearest known name, or an empty string."""
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{nearest[0]}'?" if nearest else ""

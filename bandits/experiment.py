@@ -1,0 +1,443 @@
+"""Experiments as data: what to play, how long, how often, and with which seed.
+
+    Experiment(
+        name="my_study",
+        environments=[environment("bernoulli", means=[0.9, 0.8, 0.5])],
+        agents=[agent("ucb1"), agent("thompson_beta")],
+        horizon=10_000, replications=1000, seed=1,
+    )
+
+A *cell* is one (environment, agent) pair with all its parameters; its key is a hash of what it is, never of its place in
+a list, so adding an agent moves nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import BadParameter, BanditsError, UnsupportedProblem, did_you_mean
+from .registry import lookup
+
+__all__ = ["Cell", "Experiment", "LeftOut", "Spec", "agent", "environment", "log_spaced"]
+
+MAX_HORIZON = 2**32 - 1  # rounds fill one 32-bit word of the random counter
+MAX_REPLICATIONS = 2**32 - 2
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A registered name with its parameters, every default filled in: an agent or an environment, as data."""
+
+    kind: Literal["agent", "environment"]
+    name: str
+    given: Mapping[str, Any]
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """All parameters, checked against the constructor, defaults filled in.
+
+        Raises:
+            UnknownName, BadParameter: There is no such agent or environment, or it has no such parameter.
+        """
+        return _resolve(self)
+
+    @property
+    def label(self) -> str:
+        """The name, with the parameters that were given: ``ucb1(c=4)``."""
+        inside = ", ".join(f"{name}={_short(value)}" for name, value in self.given.items())
+        return f"{self.name}({inside})" if inside else self.name
+
+    def with_parameters(self, **changes: Any) -> Spec:
+        """Return a copy with some parameters changed."""
+        return Spec(self.kind, self.name, {**self.given, **changes})
+
+    def build(self, *arguments: Any) -> Any:
+        """Construct the agent ``(problem, streams)`` or the environment ``(streams)``.
+
+        Raises:
+            BadParameter: The constructor refused a parameter's value.
+            UnsupportedProblem: The agent cannot play the environment.
+        """
+        target = lookup(self.kind, self.name).target
+        parameters = {name: tuple(v) if isinstance(v, list) else v for name, v in self.parameters.items()}
+        try:
+            return target(*arguments, **parameters)
+        except BanditsError as error:
+            raise type(error)(f"{self.kind} {self.label}: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise BadParameter(f"{self.kind} {self.label}: {error}") from error
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: name and all parameters."""
+        return {"name": self.name, "parameters": self.parameters, "label": self.label}
+
+
+def agent(name: str, **parameters: Any) -> Spec:
+    """Declare an agent: ``agent("ucb1", c=2.0)``."""
+    return Spec("agent", name, parameters)
+
+
+def environment(name: str, **parameters: Any) -> Spec:
+    """Declare an environment: ``environment("bernoulli", means=[0.9, 0.8])``."""
+    return Spec("environment", name, parameters)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One agent on one environment: the unit of comparison.
+
+    Attributes:
+        environment: Environment with its parameters.
+        agent: Agent with its parameters.
+        seed: Seed of all randomness.
+        checkpoints: Rounds that are recorded; the last one is the horizon.
+        replications: Number of replications R. Not part of the key: a longer run continues a shorter one.
+        extras: Optional log columns.
+    """
+
+    environment: Spec
+    agent: Spec
+    seed: int
+    checkpoints: tuple[int, ...]
+    replications: int
+    extras: tuple[str, ...] = ()
+
+    @property
+    def horizon(self) -> int:
+        """Number of rounds T."""
+        return self.checkpoints[-1]
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return f"{self.agent.label} on {self.environment.label}"
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what the cell is: 16 hexadecimal digits."""
+        from .streams import STREAM_VERSION
+
+        identity = {
+            "environment": [self.environment.name, self.environment.parameters],
+            "agent": [self.agent.name, self.agent.parameters],
+            "seed": self.seed,
+            "checkpoints": self.checkpoints,
+            "extras": sorted(self.extras),
+            "streams": STREAM_VERSION,
+        }
+        text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def build_environment(self, streams: Any) -> Any:
+        """Construct the environment for a batch."""
+        return self.environment.build(streams)
+
+    def build_agent(self, environment: Any, streams: Any) -> Any:
+        """Construct the agent for a batch.
+
+        It learns the horizon only if it declares ``uses_horizon``, and the best action only if it declares ``is_oracle``.
+        """
+        target = lookup("agent", self.agent.name).target
+        problem = environment.problem
+        if getattr(target, "uses_horizon", False):
+            problem = dataclasses.replace(problem, horizon=self.horizon)
+        if getattr(target, "is_oracle", False):
+            problem = dataclasses.replace(problem, best_action=getattr(environment, "best_action", None))
+        return self.agent.build(problem, streams)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that is not a cell because the agent cannot play the environment."""
+
+    environment: str
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A declared experiment: every agent plays every environment that it can play.
+
+    Attributes:
+        name: Snake-case name; names the run folder.
+        environments: Environments, from `environment`.
+        agents: Agents, from `agent`.
+        horizon: Number of rounds T.
+        replications: Number of independent replications R of each cell.
+        seed: Seed of all randomness; replication r uses (seed, r).
+        checkpoints: How many rounds to record (log-spaced, always with T), or the rounds themselves.
+        every: Record every this many rounds instead.
+        extras: Optional log columns: "pulls".
+        smoke: Fields to replace for a quick trial, such as ``dict(horizon=500, replications=8)``.
+        summary: One line that says what it shows.
+    """
+
+    name: str
+    environments: Sequence[Spec]
+    agents: Sequence[Spec]
+    horizon: int
+    replications: int
+    seed: int = 0
+    checkpoints: int | tuple[int, ...] = 200
+    every: int | None = None
+    extras: tuple[str, ...] = ()
+    smoke: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        for name, limit in (("horizon", MAX_HORIZON), ("replications", MAX_REPLICATIONS)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
+                raise BadParameter(f"{name} must be a whole number from 1 to {limit}, got {value!r}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
+            raise BadParameter(f"seed must be a whole number in [0, 2^64), got {self.seed!r}")
+        if self.every is not None and self.every < 1:
+            raise BadParameter(f"every must be at least 1, got {self.every}")
+        for name, specs in (("environments", self.environments), ("agents", self.agents)):
+            if not specs:
+                raise BadParameter(f"experiment '{self.name}' has no {name}: give it at least one")
+            for spec in specs:
+                if not isinstance(spec, Spec) or spec.kind != name[:-1]:
+                    raise BadParameter(f"{name} must be declared with {name[:-1]}(...), got {spec!r}")
+        unknown = set(self.extras) - {"pulls"}
+        if unknown:
+            raise BadParameter(f"extras may contain 'pulls', got {sorted(unknown)[0]!r}")
+
+    def replace(self, **changes: Any) -> Experiment:
+        """Return a copy with some fields replaced."""
+        return dataclasses.replace(self, **changes)
+
+    def smoked(self) -> Experiment:
+        """Return the small version, by default 1/20 of the horizon and at most 8 replications."""
+        default = {"horizon": max(1, self.horizon // 20), "replications": min(8, self.replications)}
+        return self.replace(**(dict(self.smoke) or default))
+
+    def override(self, target: str, value: Any) -> Experiment:
+        """Return a copy where ``name.parameter`` of an agent or environment has another value.
+
+        Raises:
+            BadParameter: The target is not of the form ``name.parameter`` or names nothing in this experiment.
+        """
+        name, dot, parameter = target.partition(".")
+        if not dot or not parameter.isidentifier():
+            raise BadParameter(f"'{target}' is not of the form name.parameter, such as ucb1.c=2.0")
+        names = {spec.name for spec in (*self.agents, *self.environments)}
+        if name not in names:
+            raise BadParameter(f"no agent or environment of this experiment is called '{name}'.{did_you_mean(name, names)}")
+        changed = {
+            group: [s.with_parameters(**{parameter: value}) if s.name == name else s for s in getattr(self, group)]
+            for group in ("agents", "environments")
+        }
+        return self.replace(**changed)
+
+    @cached_property
+    def recorded_rounds(self) -> tuple[int, ...]:
+        """Rounds that are recorded, increasing, the last one the horizon."""
+        if self.every is not None:
+            return tuple(sorted({*range(self.every, self.horizon + 1, self.every), self.horizon}))
+        if isinstance(self.checkpoints, int):
+            return log_spaced(self.horizon, self.checkpoints)
+        rounds = sorted(set(self.checkpoints))
+        if not rounds or rounds[0] < 1 or rounds[-1] > self.horizon:
+            raise BadParameter(f"checkpoints must lie in 1..{self.horizon}, got {list(self.checkpoints)[:5]}")
+        return tuple(sorted({*rounds, self.horizon}))
+
+    def plan(self) -> tuple[list[Cell], list[LeftOut]]:
+        """Build every pair once, in miniature: the cells, and the pairs that an agent declines.
+
+        Raises:
+            UsageError: A name or a parameter is wrong, a pair is declared twice, or no pair can be played.
+        """
+        from .streams import Streams
+
+        cells: dict[str, Cell] = {}
+        left_out = []
+        for env_spec in self.environments:
+            env = env_spec.build(Streams(self.seed, 2))
+            for agent_spec in self.agents:
+                cell = Cell(
+                    env_spec, agent_spec, self.seed, self.recorded_rounds, self.replications, tuple(self.extras)
+                )
+                try:
+                    cell.build_agent(env, Streams(self.seed, 2))
+                except UnsupportedProblem as error:
+                    left_out.append(LeftOut(env_spec.label, agent_spec.label, str(error)))
+                    continue
+                except BanditsError:
+                    raise
+                except Exception:
+                    pass  # a broken constructor is reported by the run, with its cell; other cells go on
+                if cell.key in cells:
+                    raise BadParameter(f"{cell.label} is declared twice: remove one, or change a parameter")
+                cells[cell.key] = cell
+        if not cells:
+            raise UnsupportedProblem(f"no agent of '{self.name}' can play: {left_out[0].reason}")
+        return list(cells.values()), left_out
+
+    def cells(self) -> list[Cell]:
+        """Every (environment, agent) pair that can be played, checked."""
+        return self.plan()[0]
+
+    def as_json(self) -> dict[str, Any]:
+        """The declaration as resolved: plain data that `from_json` reads back."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "environments": [{"name": s.name, "parameters": _plain(s.given)} for s in self.environments],
+            "agents": [{"name": s.name, "parameters": _plain(s.given)} for s in self.agents],
+            "horizon": self.horizon,
+            "replications": self.replications,
+            "seed": self.seed,
+            "checkpoints": list(self.recorded_rounds),
+            "extras": list(self.extras),
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Experiment:
+        """Read back what `as_json` wrote."""
+        fields = {name: data[name] for name in ("name", "summary", "horizon", "replications", "seed")}
+        return Experiment(
+            **fields,
+            environments=[environment(s["name"], **s["parameters"]) for s in data["environments"]],
+            agents=[agent(s["name"], **s["parameters"]) for s in data["agents"]],
+            checkpoints=tuple(data["checkpoints"]),
+            extras=tuple(data["extras"]),
+        )
+
+    def main(self) -> None:
+        """Run from the command line, with the options of ``bandits run``: for ``if __name__ == "__main__":``."""
+        from .cli import main_of_experiment
+
+        main_of_experiment(self)
+
+
+def log_spaced(horizon: int, count: int) -> tuple[int, ...]:
+    """``min(count, horizon)`` distinct rounds from 1 to the horizon, evenly spaced in log t as far as integers allow."""
+    if count < 1:
+        raise BadParameter(f"checkpoints must be at least 1, got {count}")
+    count = min(count, horizon)
+    if count == 1:
+        return (horizon,)
+    rounds, previous = [], 0
+    for left in range(count, 0, -1):
+        # the next point of the even grid from here to the horizon, but at least one round further
+        ratio = (horizon / max(previous, 1)) ** (1.0 / left) if previous else 1.0
+        step = max(previous + 1, round(max(previous, 1) * ratio))
+        previous = min(step, horizon - left + 1)
+        rounds.append(previous)
+    rounds[-1] = horizon
+    return tuple(rounds)
+
+
+def _resolve(spec: Spec) -> dict[str, Any]:
+    """Check given parameters against the constructor's keyword-only ones and fill in the defaults."""
+    target = lookup(spec.kind, spec.name).target
+    signature = inspect.signature(target)
+    accepted = {p.name: p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+    for name in spec.given:
+        if name not in accepted:
+            known = ", ".join(accepted) or "none"
+            raise BadParameter(
+                f"{spec.kind} '{spec.name}' has no parameter '{name}'.{did_you_mean(name, accepted)} It has: {known}."
+            )
+    hints = _type_hints(target)
+    resolved = {}
+    for name, parameter in accepted.items():
+        if name in spec.given:
+            where = f"{spec.kind} '{spec.name}': {name}"
+            resolved[name] = _coerce(_plain(spec.given[name]), hints.get(name, Any), where)
+        elif parameter.default is parameter.empty:
+            raise BadParameter(f"{spec.kind} '{spec.name}' needs the parameter '{name}'")
+        else:
+            resolved[name] = _plain(parameter.default)
+    return resolved
+
+
+def _type_hints(target: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(target.__init__)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def _plain(value: Any) -> Any:
+    """JSON-ready copy: arrays and tuples to lists, NumPy scalars to Python's."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _coerce(value: Any, hint: Any, where: str) -> Any:
+    """Check a value against a type hint, turning whole numbers into floats where a float is meant."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union else (hint,)
+    for option in options:
+        matches, converted = _match(value, option)
+        if matches:
+            return converted
+    wanted = " or ".join(_describe(option) for option in options)
+    raise BadParameter(f"{where} must be {wanted}, got {value!r}")
+
+
+def _match(value: Any, hint: Any) -> tuple[bool, Any]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is Any or hint is inspect.Parameter.empty:
+        return True, value
+    if hint is None or hint is type(None):
+        return value is None, None
+    if hint is float:
+        return number, float(value) if number else value
+    if hint is int:
+        whole = number and float(value).is_integer()
+        return whole, int(value) if whole else value
+    if hint in (bool, str):
+        return isinstance(value, hint), value
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return value in arguments, value
+    if origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, Sequence)):
+        if not isinstance(value, list):
+            return False, value
+        matched = [_match(item, arguments[0] if arguments else Any) for item in value]
+        return all(ok for ok, _ in matched), [item for _, item in matched]
+    return True, value
+
+
+def _describe(hint: Any) -> str:
+    names = {float: "a number", int: "a whole number", bool: "true or false", str: "a word", type(None): "null"}
+    if hint in names:
+        return names[hint]
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(repr(option) for option in typing.get_args(hint))
+    return "a list of numbers" if typing.get_origin(hint) is not None else str(hint)
+
+
+def _short(value: Any) -> str:
+    """A value as a label shows it: numbers without trailing zeros, long lists by their ends."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple | np.ndarray):
+        items = [_short(v) for v in value]
+        if len(items) > 4:
+            items = [*items[:2], "...", items[-1]]
+        return "[" + ", ".join(items) + "]"
+    return str(value)
+
+

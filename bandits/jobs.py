@@ -1,0 +1,125 @@
+"""A simulated cell as a job for the scheduler: replications in, log rows out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from .errors import BanditsError, PlayError
+from .experiment import Cell
+from .protocol import Estimate, Resources
+from .simulate import MIN_LANES, batch_size, play
+from .streams import Streams
+
+if TYPE_CHECKING:
+    from .protocol import Environment
+
+__all__ = ["SimulationJob"]
+
+_PILOT_ROUNDS = 64
+
+
+@dataclass(frozen=True)
+class SimulationJob:
+    """Plays one cell.
+
+    Attributes:
+        cell: What to play.
+        batch: Lanes per batch; None chooses by the number of arms. Never changes a result.
+    """
+
+    cell: Cell
+    batch: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Hash of what the cell is."""
+        return self.cell.key
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return self.cell.label
+
+    @property
+    def replications(self) -> int:
+        """Number of replications R."""
+        return self.cell.replications
+
+    @property
+    def resources(self) -> Resources:
+        """One core."""
+        return Resources()
+
+    @cached_property
+    def _batch(self) -> int:
+        if self.batch is not None:
+            return self.batch
+        n_arms = self.cell.build_environment(Streams(self.cell.seed, MIN_LANES)).problem.n_arms
+        return batch_size(n_arms, self.replications)
+
+    def estimate(self) -> Estimate:
+        """Time a few rounds of one batch; the first few, which compile, do not count."""
+        lanes = self._batch
+        warm, pilot = (min(n, self.cell.horizon) for n in (2, _PILOT_ROUNDS))
+        self._play(0, lanes, (warm,))
+        start = time.process_time()
+        self._play(0, lanes, (pilot,))
+        seconds = max(time.process_time() - start, 1e-6) * self.cell.horizon / pilot
+        return Estimate(seconds=seconds / lanes, rows=len(self.cell.checkpoints), chunk=lanes)
+
+    def run(self, first: int, count: int) -> pa.Table:
+        """Play replications ``first .. first + count - 1``, batch by batch.
+
+        Returns:
+            Rows sorted by (replication, t): see `bandits.store` for the columns.
+
+        Raises:
+            PlayError: With the replications and the round.
+        """
+        parts = []
+        for start in range(first, first + count, self._batch):
+            size = min(self._batch, first + count - start)
+            try:
+                log = self._play(start, size, self.cell.checkpoints)
+            except PlayError as error:
+                place = f"replications {start}-{start + size - 1}, round {error.t}"
+                raise PlayError(f"{place}: {error}", t=error.t) from error
+            except BanditsError:
+                raise
+            except Exception as error:
+                place = f"replications {start}-{start + size - 1}, at construction"
+                raise PlayError(f"{place}: {type(error).__name__}: {error}") from error
+            parts.append(_rows(log, start, self.cell.checkpoints))
+        return pa.concat_tables(parts)
+
+    def _play(self, first: int, count: int, checkpoints: tuple[int, ...]) -> dict[str, Any]:
+        """Play one batch; lanes that only fill it up to the least size are dropped again."""
+        size = max(count, MIN_LANES)
+        seed = self.cell.seed
+        environment: Environment = self.cell.build_environment(Streams(seed, size, first))
+        agent = self.cell.build_agent(environment, Streams(seed, size, first))
+        log = play(environment, agent, size=size, checkpoints=checkpoints, extras=self.cell.extras)
+        return {name: values[..., :count] for name, values in log.items()}
+
+
+def _rows(log: dict[str, Any], first: int, checkpoints: tuple[int, ...]) -> pa.Table:
+    """Long table, one row per (replication, checkpoint), from arrays of shape (C, B) or (C, K, B)."""
+    size = log["regret"].shape[-1]
+    columns: dict[str, Any] = {
+        "replication": np.repeat(np.arange(first, first + size, dtype=np.int32), len(checkpoints)),
+        "t": np.tile(np.asarray(checkpoints, dtype=np.int64), size),
+    }
+    for name, values in log.items():
+        by_replication = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # (B, C) or (B, C, K)
+        if by_replication.ndim == 3:
+            flat = pa.array(by_replication.reshape(-1))
+            columns[name] = pa.FixedSizeListArray.from_arrays(flat, by_replication.shape[2])
+        else:
+            columns[name] = by_replication.reshape(-1)
+    return pa.table(columns)

@@ -1,0 +1,252 @@
+"""Names for agents, environments and experiments, and where plug-ins enter.
+
+    @register_agent("ucb1", source="Auer et al. (2002), Fig. 1")
+    class UCB1: ...
+
+The built-in ones are found by importing every file of ``bandits.agents``, ``bandits.environments`` and
+``bandits.experiments``: adding one is adding one file. Plug-ins come from files (``--plugin file.py``) and from
+the entry-point group ``bandits.plugins``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from .errors import BadParameter, PluginError, UnknownName, did_you_mean
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
+
+__all__ = [
+    "Entry",
+    "Plugin",
+    "entries",
+    "export_folder",
+    "load_builtin",
+    "load_plugin",
+    "lookup",
+    "plugins",
+    "register_agent",
+    "register_environment",
+    "register_experiment",
+]
+
+Kind = Literal["agent", "environment", "experiment"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name.
+
+    Attributes:
+        name: What users write.
+        kind: "agent", "environment" or "experiment".
+        target: The class (agents, environments) or the declaration (experiments).
+        source: Paper and place that define it.
+        summary: First line of the documentation.
+        origin: Module that registered it.
+    """
+
+    name: str
+    kind: Kind
+    target: Any
+    source: str
+    summary: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in file, carried with its text so that a worker without our disk can load it too."""
+
+    path: str
+    text: str
+
+
+_entries: dict[Kind, dict[str, Entry]] = {"agent": {}, "environment": {}, "experiment": {}}
+_plugins: dict[str, Plugin] = {}
+_builtin_loaded: set[Kind] = set()
+_entry_points_loaded = False
+
+
+def register_agent(name: str, *, source: str = "") -> Callable[[T], T]:
+    """Register a class under ``name``; use as a decorator. ``source`` cites the paper and place."""
+    return _register("agent", name, source)
+
+
+def register_environment(name: str, *, source: str = "") -> Callable[[T], T]:
+    """Register an environment class under ``name``; use as a decorator."""
+    return _register("environment", name, source)
+
+
+def register_experiment(experiment: Experiment, *, source: str = "") -> Experiment:
+    """Register a declared experiment under its own name, and return it."""
+    return _register("experiment", experiment.name, source)(experiment)
+
+
+def _register(kind: Kind, name: str, source: str) -> Callable[[T], T]:
+    if not name.isidentifier() or name != name.lower():
+        raise BadParameter(f"{name!r} cannot name an {kind}: use snake case, such as 'my_{kind}'")
+
+    def decorate(target: T) -> T:
+        origin = getattr(target, "__module__", None) if inspect.isclass(target) else _calling_module()
+        known = _entries[kind].get(name)
+        if known is not None and known.origin != origin:
+            raise BadParameter(
+                f"the {kind} name '{name}' is taken by {known.origin}: register yours under another name"
+            )
+        summary = (inspect.getdoc(target) or "").strip().split("\n")[0]
+        if kind == "experiment":
+            summary = getattr(target, "summary", summary)
+        _entries[kind][name] = Entry(name, kind, target, source, summary, origin or "")
+        return target
+
+    return decorate
+
+
+def _calling_module() -> str:
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))
+
+
+def lookup(kind: Kind, name: str) -> Entry:
+    """Return the entry of that kind and name.
+
+    Raises:
+        UnknownName: Nothing is registered under the name; the message offers the nearest one.
+    """
+    if name not in _entries[kind]:  # a name that is there already needs no scan of the folders
+        load_builtin(kind)
+    known = _entries[kind]
+    if name not in known:
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise UnknownName(
+            f"no {kind} is registered as '{name}'.{did_you_mean(name, known)} "
+            f"'bandits list {kind}s' shows all {len(known)}; a file with {article} {kind} of yours enters with --plugin."
+        )
+    return known[name]
+
+
+def entries(kind: Kind) -> list[Entry]:
+    """All entries of one kind, sorted by name."""
+    load_builtin(kind)
+    return sorted(_entries[kind].values(), key=lambda entry: entry.name)
+
+
+def load_builtin(kind: Kind) -> None:
+    """Import every file of the kind's folder and every ``bandits.plugins`` entry point, once."""
+    if kind not in _builtin_loaded:
+        _builtin_loaded.add(kind)
+        importlib.import_module(f"bandits.{kind}s")
+    _load_entry_points()
+
+
+def export_folder(package: ModuleType) -> list[str]:
+    """Import every file of a package whose name has no leading underscore, and lift what its ``__all__`` names.
+
+    Returns:
+        The names lifted, for the package's own ``__all__``.
+    """
+    names = []
+    for file in pkgutil.iter_modules(package.__path__):
+        if not file.name.startswith("_"):
+            module = importlib.import_module(f"{package.__name__}.{file.name}")
+            for name in getattr(module, "__all__", []):
+                setattr(package, name, getattr(module, name))
+                names.append(name)
+    return sorted(names)
+
+
+def _load_entry_points() -> None:
+    global _entry_points_loaded
+    if _entry_points_loaded:
+        return
+    _entry_points_loaded = True
+    for point in importlib.metadata.entry_points(group="bandits.plugins"):
+        try:
+            point.load()
+        except Exception as error:
+            raise PluginError(
+                f"the installed plug-in '{point.name}' ({point.value}) failed to load: "
+                f"{type(error).__name__}: {error}. Repair or uninstall the package that brings it."
+            ) from error
+
+
+def load_plugin(plugin: Plugin | str | Path) -> ModuleType:
+    """Load a plug-in file, once per content, so that it registers what it defines.
+
+    Raises:
+        PluginError: The file does not exist, cannot be read, or raised while it was loaded.
+    """
+    if not isinstance(plugin, Plugin):
+        plugin = _read_plugin(Path(plugin))
+    digest = hashlib.sha256(plugin.text.encode()).hexdigest()[:12]
+    name = f"bandits_plugin_{Path(plugin.path).stem}_{digest}".replace("-", "_").replace(" ", "_")
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, _file_of(plugin, digest))
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{plugin.path} is not a Python file: a plug-in ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise PluginError(f"the plug-in {plugin.path} failed to load: {_where(error, plugin.path)}") from error
+    _plugins[name] = plugin
+    return module
+
+
+def plugins() -> tuple[Plugin, ...]:
+    """The plug-in files loaded so far: what a worker process must load too."""
+    return tuple(_plugins.values())
+
+
+def _read_plugin(path: Path) -> Plugin:
+    try:
+        return Plugin(str(path.resolve()), path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PluginError(f"cannot read the plug-in {path}: {reason}") from error
+
+
+def _file_of(plugin: Plugin, digest: str) -> Path:
+    """The plug-in's own path where it is readable here and unchanged, else a temporary copy."""
+    path = Path(plugin.path)
+    try:
+        if path.read_text(encoding="utf-8") == plugin.text:
+            return path
+    except OSError:
+        pass
+    copy = Path(tempfile.mkdtemp(prefix=f"bandits-plugin-{digest}-")) / path.name
+    copy.write_text(plugin.text, encoding="utf-8")
+    return copy
+
+
+def _where(error: BaseException, path: str) -> str:
+    """One line: type and message, and the last line of the plug-in that was running."""
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    place = "" if line is None else f" (line {line})"
+    return f"{type(error).__name__}: {error}{place}"

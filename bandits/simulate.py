@@ -1,0 +1,189 @@
+"""The loop: one batch of replications of one cell, from round 1 to the horizon.
+
+`play` drives an environment and an agent and records the log; `simulate` is the same for a notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import BanditsError, PlayError
+from .kernels import kernel
+from .protocol import Agent, Environment, FloatArray, IntArray
+from .streams import Streams
+
+if TYPE_CHECKING:
+    from .analysis import Log
+    from .experiment import Spec
+
+__all__ = ["MIN_LANES", "batch_size", "play", "simulate"]
+
+# A batch has at least two lanes: NumPy sums a (K, 1) array along its first axis in another order than a (K, B) one,
+# so a lone lane would change the last bits of plain NumPy agents.
+MIN_LANES = 2
+
+_STATE_BYTES = 600_000  # state that stays in a core's second-level cache
+
+
+def batch_size(n_arms: int, replications: int) -> int:
+    """Lanes per batch: about 24 bytes of state per arm and lane within the cache, between 256 and 1024."""
+    fits = _STATE_BYTES // (24 * n_arms)
+    return max(MIN_LANES, min(replications, max(256, min(1024, fits))))
+
+
+@kernel
+def _first_invalid(action: IntArray, n_arms: int) -> int:
+    """Lane of the first action outside 0..K-1, or -1."""
+    invalid = 0
+    for b in range(action.size):
+        invalid |= (action[b] < 0) | (action[b] >= n_arms)
+    if invalid:
+        for b in range(action.size):
+            if action[b] < 0 or action[b] >= n_arms:
+                return b
+    return -1
+
+
+@kernel
+def _accumulate(reward: FloatArray, regret: FloatArray, total_reward: FloatArray, total_regret: FloatArray) -> None:
+    for b in range(reward.size):
+        total_reward[b] += reward[b]
+        total_regret[b] += regret[b]
+
+
+@kernel
+def _count_pulls(action: IntArray, pulls: IntArray) -> None:
+    for b in range(action.size):
+        pulls[action[b], b] += 1
+
+
+def play(
+    environment: Environment,
+    agent: Agent,
+    *,
+    size: int,
+    checkpoints: Iterable[int],
+    extras: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Play one batch up to the last checkpoint and return its log.
+
+    Args:
+        environment: The environment of the batch.
+        agent: The agent of the batch.
+        size: Number of replications B.
+        checkpoints: Rounds to record, increasing; the last one is the horizon.
+        extras: "pulls" records how often each arm was played.
+
+    Returns:
+        ``regret`` and ``reward``, cumulative, float64 of shape (C, B) for C checkpoints; ``pulls``, int32 of
+        shape (C, K, B), if asked for; and what ``environment.log(t)`` adds, each (C, B).
+
+    Raises:
+        PlayError: The agent or the environment raised, or returned something of the wrong shape, type or range; its
+            ``t`` is the round.
+    """
+    stops = list(checkpoints)
+    n_arms = environment.problem.n_arms
+    shape = (size,)
+    total_reward, total_regret = np.zeros(size), np.zeros(size)
+    log = {name: np.empty((len(stops), size)) for name in ("regret", "reward")}
+    pulls = np.zeros((n_arms, size), dtype=np.int64) if "pulls" in extras else None
+    pulls_log = None if pulls is None else np.empty((len(stops), n_arms, size), dtype=np.int32)
+    more_log = getattr(environment, "log", None)
+    more: dict[str, list[Any]] = {}
+    observe, act, step, update = environment.observe, agent.act, environment.step, agent.update
+
+    t = 0
+    try:
+        for j, stop in enumerate(stops):
+            for t in range(t + 1, stop + 1):
+                context = observe(t)
+                action = act(t, context)
+                if type(action) is not np.ndarray or action.dtype != np.int64 or action.shape != shape:
+                    action = _checked_action(action, shape)
+                if (lane := _first_invalid(action, n_arms)) >= 0:
+                    raise PlayError(
+                        f"the agent chose arm {action[lane]}, expected 0..{n_arms - 1} (lane {lane} of the batch)"
+                    )
+                feedback = step(t, action)
+                reward, regret = feedback.reward, feedback.regret
+                if reward.shape != shape or regret.shape != shape:
+                    raise PlayError(f"the environment's reward and regret must both have shape {shape}")
+                _accumulate(reward, regret, total_reward, total_regret)
+                update(t, action, feedback)
+                if pulls is not None:
+                    _count_pulls(action, pulls)
+            log["regret"][j], log["reward"][j] = total_regret, total_reward
+            if pulls_log is not None:
+                pulls_log[j] = pulls
+            if more_log is not None:
+                for name, values in more_log(t).items():
+                    more.setdefault(name, []).append(np.array(values))
+    except PlayError as error:
+        error.t = t if error.t is None else error.t
+        raise
+    except BanditsError:
+        raise
+    except Exception as error:
+        raise PlayError(f"{type(error).__name__}: {error}", t=t) from error
+    if not np.isfinite(log["regret"][-1]).all():
+        raise PlayError("the regret is not finite: the environment returned NaN or infinity", t=t)
+    if pulls_log is not None:
+        log["pulls"] = pulls_log
+    return log | {name: np.stack(rows) for name, rows in more.items()}
+
+
+def _checked_action(action: Any, shape: tuple[int, ...]) -> IntArray:
+    """Accept any integer array of the right shape; refuse the rest with a message that names the remedy."""
+    array = np.asarray(action)
+    if array.shape != shape:
+        raise PlayError(f"the agent's action has shape {array.shape}, expected {shape}: one arm per replication")
+    if array.dtype.kind not in "iu":
+        raise PlayError(f"the agent's action has dtype {array.dtype}, expected int64: arms are counted from 0")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def simulate(
+    environment: Spec,
+    agent: Spec,
+    *,
+    horizon: int,
+    replications: int = 100,
+    seed: int = 0,
+    checkpoints: int | Iterable[int] = 200,
+    extras: Iterable[str] = (),
+) -> Log:
+    """Play one agent on one environment in this process and return its log, as `load` does for a run.
+
+    Args:
+        environment: For instance ``environment("bernoulli", means=[0.9, 0.8])``.
+        agent: For instance ``agent("ucb1", c=2.0)``.
+        horizon: Number of rounds T.
+        replications: Number of independent replications R.
+        seed: Seed of all randomness.
+        checkpoints: How many rounds to record (log-spaced), or which.
+        extras: "pulls" records how often each arm was played.
+
+    Raises:
+        UsageError: A name, parameter or size is wrong.
+        PlayError: The agent or the environment broke while it played.
+    """
+    from .analysis import Log
+    from .experiment import Experiment
+    from .jobs import SimulationJob
+
+    experiment = Experiment(
+        name="simulate",
+        environments=[environment],
+        agents=[agent],
+        horizon=horizon,
+        replications=replications,
+        seed=seed,
+        checkpoints=checkpoints if isinstance(checkpoints, int) else tuple(checkpoints),
+        extras=tuple(extras),
+    )
+    (cell,) = experiment.cells()
+    return Log.in_memory([cell], {cell.key: SimulationJob(cell).run(0, replications)})
