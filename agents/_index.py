@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bandits.errors import UnsupportedProblem
 from bandits.kernels import HUGE, argmax, argmax_random, kernel
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
-__all__ = ["IndexPolicy", "Tie"]
+__all__ = ["IndexPolicy", "Tie", "noise_or_unit_interval", "reward_interval", "update_means", "update_variances"]
 
 Tie = Literal["first", "random"]
 
@@ -34,11 +35,28 @@ def update_means(mean: FloatArray, pulls: FloatArray, action: IntArray, reward: 
 
 
 @kernel
-def unplayed_first(index: FloatArray, pulls: FloatArray) -> None:
-    """Give arms that were never played an index above all others."""
+def update_variances(
+    mean: FloatArray, variance: FloatArray, pulls: FloatArray, action: IntArray, reward: FloatArray
+) -> None:
+    """Like `update_means`, and the empirical variance (divided by pulls, not pulls - 1)."""
+    for b in range(action.size):
+        a = action[b]
+        n = pulls[a, b] + 1.0
+        before = reward[b] - mean[a, b]
+        pulls[a, b] = n
+        mean[a, b] += before / n
+        variance[a, b] += (before * (reward[b] - mean[a, b]) - variance[a, b]) / n
+
+
+@kernel
+def unplayed_first(index: FloatArray, pulls: FloatArray) -> int:
+    """Give arms that were never played an index above all others; return whether there are any."""
+    found = 0
     for k in range(index.shape[0]):
         for b in range(index.shape[1]):
+            found |= pulls[k, b] == 0.0
             index[k, b] = HUGE if pulls[k, b] == 0.0 else index[k, b]
+    return found
 
 
 class IndexPolicy:
@@ -57,6 +75,7 @@ class IndexPolicy:
         self._index = np.empty(shape)
         self._action = np.empty(streams.size, dtype=np.int64)
         self._best = np.empty(streams.size)
+        self._unplayed = 1
 
     def index(self, t: int, out: FloatArray) -> None:
         """Write every arm's index for round t into ``out``, shape (K, B); arms never played are handled by `act`."""
@@ -65,7 +84,8 @@ class IndexPolicy:
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
         self.index(t, self._index)
-        unplayed_first(self._index, self.pulls)
+        if self._unplayed:
+            self._unplayed = unplayed_first(self._index, self.pulls)
         return self.largest(t, self._index)
 
     def largest(self, t: int, index: FloatArray) -> IntArray:
@@ -79,3 +99,35 @@ class IndexPolicy:
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
         update_means(self.mean, self.pulls, action, feedback.reward)
+
+
+def noise_or_unit_interval(problem: Problem) -> FloatArray | None:
+    """Noise level of each arm, shape (K,), where rewards are Gaussian; None where they lie in [0, 1].
+
+    Raises:
+        UnsupportedProblem: They are neither.
+    """
+    if problem.noise_sd is not None:
+        return problem.noise_sd
+    if problem.reward_range == (0.0, 1.0):
+        return None
+    raise UnsupportedProblem(
+        f"needs rewards in [0, 1] or Gaussian rewards of known noise, got {_rewards(problem)}: rescale them, or play ucb1"
+    )
+
+
+def reward_interval(problem: Problem) -> tuple[float, float]:
+    """Interval that holds the rewards.
+
+    Raises:
+        UnsupportedProblem: They are unbounded.
+    """
+    if problem.reward_range is None:
+        raise UnsupportedProblem(f"needs bounded rewards, got {_rewards(problem)}: play ucb1 or kl_ucb")
+    return problem.reward_range
+
+
+def _rewards(problem: Problem) -> str:
+    if problem.reward_range is not None:
+        return "rewards in [{:g}, {:g}]".format(*problem.reward_range)
+    return "unbounded rewards" if problem.noise_sd is None else "Gaussian rewards"

@@ -14,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,13 @@ class UCB1(IndexPolicy):
     """
 
     def __init__(
-        self, problem: Problem, streams: Streams, *, c: float = 2.0, scale: float | None = None, tie: Tie = "first"
+        self,
+        problem: Problem,
+        streams: Streams,
+        *,
+        c: float = 2.0,
+        scale: float | None = None,
+        tie: Tie = "first",
     ) -> None:
         if c <= 0:
             raise ValueError(f"c must be positive, got {c}: with c <= 0 UCB1 never explores")
@@ -76,7 +83,7 @@ class UCB1(IndexPolicy):
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
-        factor = self.scale * np.sqrt(self.c * log(t))
+        factor = self.scale * math.sqrt(self.c * log(t))
         if self._tie is None:
             choose(self.mean, self.width, factor, self._action, self._best)
             return self._action
@@ -88,7 +95,7 @@ class UCB1(IndexPolicy):
 
 
 def reward_scale(problem: Problem, scale: float | None) -> FloatArray:
-    """Scale of each arm's rewards, shape (K,): as given, else the known noise level, else the interval's width, else 1."""
+    """Scale of each arm's rewards, shape (K,): as given, else the noise level, else the interval's width, else 1."""
     if scale is not None:
         if scale <= 0:
             raise ValueError(f"scale must be positive, got {scale}")

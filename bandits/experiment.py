@@ -7,8 +7,8 @@
         horizon=10_000, replications=1000, seed=1,
     )
 
-A *cell* is one (environment, agent) pair with all its parameters; its key is a hash of what it is, never of its place in
-a list, so adding an agent moves nothing else.
+A *cell* is one (environment, agent) pair with all its parameters; its key is a hash of what it is, never of its
+place in a list, so adding an agent moves nothing else.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ class Cell:
     def build_agent(self, environment: Any, streams: Any) -> Any:
         """Construct the agent for a batch.
 
-        It learns the horizon only if it declares ``uses_horizon``, and the best action only if it declares ``is_oracle``.
+        It learns the horizon only if it declares ``uses_horizon``, and the best action only if it declares
+        ``is_oracle``.
         """
         target = lookup("agent", self.agent.name).target
         problem = environment.problem
@@ -235,7 +236,9 @@ class Experiment:
             raise BadParameter(f"'{target}' is not of the form name.parameter, such as ucb1.c=2.0")
         names = {spec.name for spec in (*self.agents, *self.environments)}
         if name not in names:
-            raise BadParameter(f"no agent or environment of this experiment is called '{name}'.{did_you_mean(name, names)}")
+            raise BadParameter(
+                f"no agent or environment of this experiment is called '{name}'.{did_you_mean(name, names)}"
+            )
         changed = {
             group: [s.with_parameters(**{parameter: value}) if s.name == name else s for s in getattr(self, group)]
             for group in ("agents", "environments")
@@ -268,7 +271,12 @@ class Experiment:
             env = env_spec.build(Streams(self.seed, 2))
             for agent_spec in self.agents:
                 cell = Cell(
-                    env_spec, agent_spec, self.seed, self.recorded_rounds, self.replications, tuple(self.extras)
+                    env_spec,
+                    agent_spec,
+                    self.seed,
+                    self.recorded_rounds,
+                    self.replications,
+                    tuple(self.extras),
                 )
                 try:
                     cell.build_agent(env, Streams(self.seed, 2))
@@ -324,7 +332,7 @@ class Experiment:
 
 
 def log_spaced(horizon: int, count: int) -> tuple[int, ...]:
-    """``min(count, horizon)`` distinct rounds from 1 to the horizon, evenly spaced in log t as far as integers allow."""
+    """``min(count, horizon)`` distinct rounds up to the horizon, evenly spaced in log t as far as integers allow."""
     if count < 1:
         raise BadParameter(f"checkpoints must be at least 1, got {count}")
     count = min(count, horizon)
@@ -387,7 +395,11 @@ def _plain(value: Any) -> Any:
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:
     """Check a value against a type hint, turning whole numbers into floats where a float is meant."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union else (hint,)
+    options = (
+        typing.get_args(hint)
+        if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+        else (hint,)
+    )
     for option in options:
         matches, converted = _match(value, option)
         if matches:
@@ -421,7 +433,13 @@ def _match(value: Any, hint: Any) -> tuple[bool, Any]:
 
 
 def _describe(hint: Any) -> str:
-    names = {float: "a number", int: "a whole number", bool: "true or false", str: "a word", type(None): "null"}
+    names = {
+        float: "a number",
+        int: "a whole number",
+        bool: "true or false",
+        str: "a word",
+        type(None): "null",
+    }
     if hint in names:
         return names[hint]
     if typing.get_origin(hint) is Literal:
@@ -439,5 +457,3 @@ def _short(value: Any) -> str:
             items = [*items[:2], "...", items[-1]]
         return "[" + ", ".join(items) + "]"
     return str(value)
-
-

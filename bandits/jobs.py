@@ -63,11 +63,14 @@ class SimulationJob:
         n_arms = self.cell.build_environment(Streams(self.cell.seed, MIN_LANES)).problem.n_arms
         return batch_size(n_arms, self.replications)
 
+    def prepare(self) -> None:
+        """Play two rounds, which compiles the kernels or loads them from disk."""
+        self._play(0, MIN_LANES, (min(2, self.cell.horizon),))
+
     def estimate(self) -> Estimate:
-        """Time a few rounds of one batch; the first few, which compile, do not count."""
-        lanes = self._batch
-        warm, pilot = (min(n, self.cell.horizon) for n in (2, _PILOT_ROUNDS))
-        self._play(0, lanes, (warm,))
+        """Time a few rounds of one batch."""
+        self.prepare()
+        lanes, pilot = self._batch, min(_PILOT_ROUNDS, self.cell.horizon)
         start = time.process_time()
         self._play(0, lanes, (pilot,))
         seconds = max(time.process_time() - start, 1e-6) * self.cell.horizon / pilot

@@ -1,8 +1,8 @@
 """Compiled functions: how the engine's numba kernels are declared, and the arithmetic that they share.
 
 ``@kernel`` compiles a function over arrays, ``@inline`` a scalar function for use inside kernels. Every result is
-built from IEEE +, -, *, / and sqrt and integer operations alone, without fused or reordered arithmetic, so it is the same
-bits for any batch width and on any machine; that is why `log` and `exp` are our own.
+built from IEEE +, -, *, / and sqrt and integer operations alone, without fused or reordered arithmetic, so it is the
+same bits for any batch width and on any machine; that is why `log` and `exp` are our own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,18 @@ from numba.extending import intrinsic
 
 from .protocol import FloatArray, IntArray
 
-__all__ = ["HUGE", "argmax", "argmax_random", "exp", "inline", "kernel", "log", "log1p", "power"]
+__all__ = [
+    "HUGE",
+    "argmax",
+    "argmax_random",
+    "cache_folder",
+    "exp",
+    "inline",
+    "kernel",
+    "log",
+    "log1p",
+    "power",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,13 +51,19 @@ def _source_digest() -> str:
     """
     digest = hashlib.sha256()
     home = Path(__file__).resolve().parent
-    for folder in (home, home / "agents", home / "environments", home.parent / "agents", home.parent / "environments"):
+    for folder in (
+        home,
+        home / "agents",
+        home / "environments",
+        home.parent / "agents",
+        home.parent / "environments",
+    ):
         for path in sorted(folder.glob("*.py")):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _cache_folder() -> str:
+def cache_folder() -> str:
     """Writable folder for compiled kernels, made on first use; those of other versions go after a week unused."""
     base = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     digest = _source_digest()
@@ -62,7 +79,7 @@ def _cache_folder() -> str:
     return str(folder)
 
 
-_CACHE_FOLDER = _cache_folder()
+_CACHE_FOLDER = cache_folder()
 
 
 def _compile(function: F, **options: Any) -> F:
@@ -127,7 +144,8 @@ def log(x: float) -> float:
         + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01))
     )
     half = 0.5 * f * f
-    return s * (half + odd + even) + exponent * _LN2_LOW - half + f + exponent * _LN2_HIGH
+    result: float = s * (half + odd + even) + exponent * _LN2_LOW - half + f + exponent * _LN2_HIGH
+    return result
 
 
 @inline
@@ -143,7 +161,8 @@ def exp(x: float) -> float:
     p1 = 4.13813679705723846039e-08
     c = r - z * (
         1.66666666666666019037e-01
-        + z * (-2.77777777770155933842e-03 + z * (6.61375632143793436117e-05 + z * (-1.65339022054652515390e-06 + z * p1)))
+        + z
+        * (-2.77777777770155933842e-03 + z * (6.61375632143793436117e-05 + z * (-1.65339022054652515390e-06 + z * p1)))
     )
     fraction = 1.0 - ((low - (r * c) / (2.0 - c)) - high)
     scale = _float_of((int64(n) + int64(1023)) << int64(52))

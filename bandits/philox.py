@@ -5,8 +5,8 @@ One call of the generator, a *block*, turns a 64-bit seed and a 128-bit counter 
     t (32 bits) | replication (32) | stream (8) slot (24) | kind (8) attempt (24)
 
 so no draw depends on what was drawn before it, and any number can be recomputed alone. ``stream`` separates consumers
-(reward noise, agent, ...), ``kind`` separates distributions, so that a uniform and a normal of the same round and slot are
-independent, and ``attempt`` counts the retries of rejection samplers.
+(reward noise, agent, ...), ``kind`` separates distributions, so that a uniform and a normal of the same round and
+slot are independent, and ``attempt`` counts the retries of rejection samplers.
 
 A *series* has one number per round: rounds 2j and 2j + 1 share a block. A *table* has n numbers per round: slots 2j and
 2j + 1 share a block. Functions here are scalar and inlined into kernels; `bandits.streams` fills arrays with them.
@@ -18,7 +18,7 @@ References:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float64, int64, uint64
@@ -49,6 +49,9 @@ _M0, _M1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
 _W0, _W1 = uint64(0x9E3779B9), uint64(0xBB67AE85)
 
 
+Word = Any  # in compiled code: a 64-bit word, a lane or slot number, or a float
+
+
 class Key(NamedTuple):
     """What a kernel needs to draw from one stream: lane b of the batch is replication ``first + b``."""
 
@@ -58,7 +61,7 @@ class Key(NamedTuple):
 
 
 @inline
-def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox4x32(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[Word, Word, Word, Word]:
     """Ten rounds of Philox4x32 [1]: four counter and two key words (32 bits in uint64) to four words."""
     for _ in range(10):
         p0 = _M0 * c0
@@ -70,7 +73,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @inline
-def block(key, lane, t, slot, kind, attempt):  # type: ignore[no-untyped-def]
+def block(key: Key, lane: Word, t: Word, slot: Word, kind: Word, attempt: Word) -> tuple[Word, Word]:
     """Two 64-bit words for lane ``lane`` at counter (t, slot, kind, attempt)."""
     c0, c1, c2, c3 = philox4x32(
         uint64(t) & _LOW,
@@ -84,13 +87,13 @@ def block(key, lane, t, slot, kind, attempt):  # type: ignore[no-untyped-def]
 
 
 @inline
-def unit(word):  # type: ignore[no-untyped-def]
+def unit(word: Word) -> Word:
     """Uniform on the open interval (0, 1) from the upper 52 bits: ``(i + 1/2) / 2^52``."""
     return (float64(int64(word >> uint64(12))) + 0.5) * (1.0 / 4503599627370496.0)
 
 
 @inline
-def _sin_cos_turn(word):  # type: ignore[no-untyped-def]
+def _sin_cos_turn(word: Word) -> tuple[Word, Word]:
     """Sine and cosine of a uniform angle: two bits choose the quadrant, 52 the angle in (-pi/4, pi/4)."""
     quadrant = word >> uint64(62)
     y = (float64(int64((word << uint64(2)) >> uint64(12))) + 0.5) * (0.78539816339744830962 / 2251799813685248.0)
@@ -136,7 +139,7 @@ def _sin_cos_turn(word):  # type: ignore[no-untyped-def]
 
 
 @inline
-def box_muller(word0, word1):  # type: ignore[no-untyped-def]
+def box_muller(word0: Word, word1: Word) -> tuple[Word, Word]:
     """Two independent standard normals from two words; the tail reaches 8.6 standard deviations."""
     radius = np.sqrt(-2.0 * log(unit(word0)))
     sine, cosine = _sin_cos_turn(word1)
@@ -144,28 +147,28 @@ def box_muller(word0, word1):  # type: ignore[no-untyped-def]
 
 
 @inline
-def uniform_pair(key, lane, t, pair):  # type: ignore[no-untyped-def]
+def uniform_pair(key: Key, lane: Word, t: Word, pair: Word) -> tuple[Word, Word]:
     """Slots ``2 pair`` and ``2 pair + 1`` of the uniform table."""
     word0, word1 = block(key, lane, t, pair, UNIFORM_TABLE, 0)
     return unit(word0), unit(word1)
 
 
 @inline
-def uniform_at(key, lane, t, slot):  # type: ignore[no-untyped-def]
+def uniform_at(key: Key, lane: Word, t: Word, slot: Word) -> Word:
     """One slot of the uniform table."""
     word0, word1 = block(key, lane, t, slot >> 1, UNIFORM_TABLE, 0)
     return unit(word1) if slot & 1 else unit(word0)
 
 
 @inline
-def normal_pair(key, lane, t, pair):  # type: ignore[no-untyped-def]
+def normal_pair(key: Key, lane: Word, t: Word, pair: Word) -> tuple[Word, Word]:
     """Slots ``2 pair`` and ``2 pair + 1`` of the normal table."""
     word0, word1 = block(key, lane, t, pair, NORMAL_TABLE, 0)
     return box_muller(word0, word1)
 
 
 @inline
-def gamma_trial(shape, normal, uniform):  # type: ignore[no-untyped-def]
+def gamma_trial(shape: Word, normal: Word, uniform: Word) -> Word:
     """One trial of Marsaglia and Tsang [2] for ``shape >= 1``: the draw, or -1 where it is rejected."""
     d = shape - 1.0 / 3.0
     c = 1.0 / np.sqrt(9.0 * d)
@@ -177,7 +180,7 @@ def gamma_trial(shape, normal, uniform):  # type: ignore[no-untyped-def]
 
 
 @inline
-def gamma_at(key, lane, t, slot, shape, attempt):  # type: ignore[no-untyped-def]
+def gamma_at(key: Key, lane: Word, t: Word, slot: Word, shape: Word, attempt: Word) -> Word:
     """Gamma(shape, 1) at a slot, trying from ``attempt`` on; a shape below 1 is boosted by ``u^(1/shape)``."""
     pair, odd = slot >> 1, slot & 1
     raised = shape + 1.0 if shape < 1.0 else shape
@@ -195,7 +198,7 @@ def gamma_at(key, lane, t, slot, shape, attempt):  # type: ignore[no-untyped-def
 
 
 @inline
-def beta_at(key, lane, t, slot, a, b):  # type: ignore[no-untyped-def]
+def beta_at(key: Key, lane: Word, t: Word, slot: Word, a: Word, b: Word) -> Word:
     """Beta(a, b) at a slot: ``x / (x + y)`` of the gammas at slots ``2 slot`` and ``2 slot + 1``."""
     x = gamma_at(key, lane, t, 2 * slot, a, 0)
     y = gamma_at(key, lane, t, 2 * slot + 1, b, 0)

@@ -112,7 +112,10 @@ class Agent(Protocol):
 
 
 class Environment(Protocol):
-    """Owns the means and the noise. Constructed as ``cls(streams, *, parameters...)``."""
+    """Owns the means and the noise. Constructed as ``cls(streams, *, parameters...)``.
+
+    A registered class lists ``examples``, a tuple of parameter sets that show its uses; the contract tests play each.
+    """
 
     @property
     def problem(self) -> Problem:
@@ -155,6 +158,9 @@ class Job(Protocol):
     @property
     def resources(self) -> Resources:
         """What one task occupies."""
+
+    def prepare(self) -> None:
+        """Compile or load what `run` needs, once per process, so that timing does not count it."""
 
     def estimate(self) -> Estimate:
         """Predict cost from a short calibration on this machine."""

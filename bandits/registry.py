@@ -104,7 +104,8 @@ def _register(kind: Kind, name: str, source: str) -> Callable[[T], T]:
     def decorate(target: T) -> T:
         origin = getattr(target, "__module__", None) if inspect.isclass(target) else _calling_module()
         known = _entries[kind].get(name)
-        if known is not None and known.origin != origin:
+        scripts = {"__main__", "__mp_main__"}  # a file of ours run as a script registers itself a second time
+        if known is not None and known.origin != origin and not scripts & {known.origin, origin}:
             raise BadParameter(
                 f"the {kind} name '{name}' is taken by {known.origin}: register yours under another name"
             )
@@ -137,7 +138,8 @@ def lookup(kind: Kind, name: str) -> Entry:
         article = "an" if kind[0] in "aeiou" else "a"
         raise UnknownName(
             f"no {kind} is registered as '{name}'.{did_you_mean(name, known)} "
-            f"'bandits list {kind}s' shows all {len(known)}; a file with {article} {kind} of yours enters with --plugin."
+            f"'bandits list {kind}s' shows all {len(known)}; "
+            f"a file with {article} {kind} of yours enters with --plugin."
         )
     return known[name]
 

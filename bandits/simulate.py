@@ -13,7 +13,6 @@ import numpy as np
 from .errors import BanditsError, PlayError
 from .kernels import kernel
 from .protocol import Agent, Environment, FloatArray, IntArray
-from .streams import Streams
 
 if TYPE_CHECKING:
     from .analysis import Log
@@ -89,17 +88,17 @@ def play(
     n_arms = environment.problem.n_arms
     shape = (size,)
     total_reward, total_regret = np.zeros(size), np.zeros(size)
-    log = {name: np.empty((len(stops), size)) for name in ("regret", "reward")}
+    log: dict[str, Any] = {name: np.empty((len(stops), size)) for name in ("regret", "reward")}
     pulls = np.zeros((n_arms, size), dtype=np.int64) if "pulls" in extras else None
-    pulls_log = None if pulls is None else np.empty((len(stops), n_arms, size), dtype=np.int32)
+    pulls_log: Any = None if pulls is None else np.empty((len(stops), n_arms, size), dtype=np.int32)
     more_log = getattr(environment, "log", None)
     more: dict[str, list[Any]] = {}
     observe, act, step, update = environment.observe, agent.act, environment.step, agent.update
 
-    t = 0
+    t = played = 0
     try:
         for j, stop in enumerate(stops):
-            for t in range(t + 1, stop + 1):
+            for t in range(played + 1, stop + 1):
                 context = observe(t)
                 action = act(t, context)
                 if type(action) is not np.ndarray or action.dtype != np.int64 or action.shape != shape:
@@ -116,6 +115,7 @@ def play(
                 update(t, action, feedback)
                 if pulls is not None:
                     _count_pulls(action, pulls)
+            played = stop
             log["regret"][j], log["reward"][j] = total_regret, total_reward
             if pulls_log is not None:
                 pulls_log[j] = pulls

@@ -4,9 +4,10 @@
     streams.agent.uniform(t)        # one number per replication: shape (B,)
     streams.agent.normals(t, 5)     # five numbers per replication: shape (5, B)
 
-Every number is a pure function of (seed, replication, t, stream, slot, attempt): see `bandits.philox`. So results do not
-depend on the batch, on the order of calls, or on who else draws. ``normal(t)`` is a series, one number per round, and
-``normals(t, n)`` a table with n slots per round; the two are independent, and so are different distributions at the same t.
+Every number is a pure function of (seed, replication, t, stream, slot, attempt): see `bandits.philox`. So results do
+not depend on the batch, on the order of calls, or on who else draws. ``normal(t)`` is a series, one number per
+round, and ``normals(t, n)`` a table with n slots per round; the two are independent, and so are different
+distributions at the same t.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from . import philox
 from .errors import BadParameter
 from .kernels import inline, kernel, log
-from .philox import Key, block, box_muller, gamma_at, gamma_trial, unit
+from .philox import Key, Word, block, box_muller, gamma_at, gamma_trial, unit
 from .protocol import FloatArray, IntArray
 
 __all__ = ["STREAM_NUMBERS", "STREAM_VERSION", "Stream", "Streams"]
@@ -33,7 +34,7 @@ _ROUNDS = 16  # rounds of a series that are drawn at once
 
 
 @kernel
-def _fill_uniform_series(out: FloatArray, key: Key, t: int, kind: int) -> None:
+def fill_uniform_series(out: FloatArray, key: Key, t: int, kind: int) -> None:
     for j in range(out.shape[0] // 2):
         for b in range(out.shape[1]):
             word0, word1 = block(key, b, (t >> 1) + j, 0, kind, 0)
@@ -42,7 +43,7 @@ def _fill_uniform_series(out: FloatArray, key: Key, t: int, kind: int) -> None:
 
 
 @kernel
-def _fill_normal_series(out: FloatArray, key: Key, t: int, kind: int) -> None:
+def fill_normal_series(out: FloatArray, key: Key, t: int, kind: int) -> None:
     for j in range(out.shape[0] // 2):
         for b in range(out.shape[1]):
             word0, word1 = block(key, b, (t >> 1) + j, 0, kind, 0)
@@ -73,12 +74,11 @@ def _fill_normal_table(out: FloatArray, key: Key, t: int) -> None:
     if n % 2:
         for b in range(out.shape[1]):
             word0, word1 = block(key, b, t, n // 2, philox.NORMAL_TABLE, 0)
-            sine, cosine = box_muller(word0, word1)
-            out[n - 1, b] = sine
+            out[n - 1, b], _ = box_muller(word0, word1)
 
 
 @inline
-def gamma_first_trials(key, lane, t, pair, shape0, shape1):  # type: ignore[no-untyped-def]
+def gamma_first_trials(key: Key, lane: Word, t: Word, pair: Word, shape0: Word, shape1: Word) -> tuple[Word, Word]:
     """First trial at slots ``2 pair`` and ``2 pair + 1``; a rejected one is negative, to be redone by `gamma_at`.
 
     Shapes below 1 count as rejected. Free of branches, so a loop over lanes is vectorised.
@@ -96,13 +96,10 @@ def _fill_gamma_table(out: FloatArray, shapes: FloatArray, key: Key, t: int) -> 
     n, size = out.shape
     for j in range(n // 2):
         for b in range(size):
-            out[2 * j, b], out[2 * j + 1, b] = gamma_first_trials(
-                key, b, t, j, shapes[2 * j, b], shapes[2 * j + 1, b]
-            )
+            out[2 * j, b], out[2 * j + 1, b] = gamma_first_trials(key, b, t, j, shapes[2 * j, b], shapes[2 * j + 1, b])
     if n % 2:
         for b in range(size):
-            x, y = gamma_first_trials(key, b, t, n // 2, shapes[n - 1, b], 1.0)
-            out[n - 1, b] = x
+            out[n - 1, b], _ = gamma_first_trials(key, b, t, n // 2, shapes[n - 1, b], 1.0)
     for k in range(n):
         for b in range(size):
             if out[k, b] < 0.0:
@@ -165,36 +162,38 @@ class Stream:
             start = t - t % _ROUNDS
             fill(rows, self.key, start, kind)
             self._blocks[kind] = (start, rows)
-        return rows[t - start]
+        row: FloatArray = rows[t - start]
+        return row
 
     def uniform(self, t: int) -> FloatArray:
         """Uniform on the open interval (0, 1): shape (B,). A view: copy it to keep it past this round."""
-        return self._series(philox.UNIFORM_SERIES, t, _fill_uniform_series)
+        return self._series(philox.UNIFORM_SERIES, t, fill_uniform_series)
 
     def uniforms(self, t: int, n: int) -> FloatArray:
-        """n uniforms per replication: shape (n, B)."""
+        """N uniforms per replication: shape (n, B)."""
         out = np.empty((n, self.size))
         _fill_uniform_table(out, self.key, t, philox.UNIFORM_TABLE)
         return out
 
     def normal(self, t: int) -> FloatArray:
         """Standard normal: shape (B,). A view: copy it to keep it past this round."""
-        return self._series(philox.NORMAL_SERIES, t, _fill_normal_series)
+        return self._series(philox.NORMAL_SERIES, t, fill_normal_series)
 
     def normals(self, t: int, n: int) -> FloatArray:
-        """n standard normals per replication: shape (n, B)."""
+        """N standard normals per replication: shape (n, B)."""
         out = np.empty((n, self.size))
         _fill_normal_table(out, self.key, t)
         return out
 
     def exponential(self, t: int) -> FloatArray:
         """Exponential of mean 1: shape (B,)."""
-        out = self._series(philox.EXPONENTIAL_SERIES, t, _fill_uniform_series)[None].copy()
+        out = self._series(philox.EXPONENTIAL_SERIES, t, fill_uniform_series)[None].copy()
         _negative_log(out)
-        return out[0]
+        row: FloatArray = out[0]
+        return row
 
     def exponentials(self, t: int, n: int) -> FloatArray:
-        """n exponentials of mean 1 per replication: shape (n, B)."""
+        """N exponentials of mean 1 per replication: shape (n, B)."""
         out = np.empty((n, self.size))
         _fill_uniform_table(out, self.key, t, philox.EXPONENTIAL_TABLE)
         _negative_log(out)
@@ -221,18 +220,18 @@ class Stream:
 
     def bernoulli(self, t: int, p: FloatArray | float) -> IntArray:
         """1 with probability p, else 0: int64, shape (B,)."""
-        uniform = self._series(philox.BERNOULLI_SERIES, t, _fill_uniform_series)
+        uniform = self._series(philox.BERNOULLI_SERIES, t, fill_uniform_series)
         return (uniform < p).astype(np.int64)
 
     def integers(self, t: int, n: int) -> IntArray:
         """Uniform on 0..n-1 (bias below n / 2^52): int64, shape (B,)."""
-        uniform = self._series(philox.INTEGER_SERIES, t, _fill_uniform_series)
+        uniform = self._series(philox.INTEGER_SERIES, t, fill_uniform_series)
         return (uniform * n).astype(np.int64)
 
     def categorical(self, t: int, probabilities: FloatArray) -> IntArray:
         """Arm k with probability proportional to ``probabilities[k, b]`` (n, B): int64, shape (B,)."""
         out = np.empty(self.size, dtype=np.int64)
-        uniform = self._series(philox.CATEGORICAL_SERIES, t, _fill_uniform_series)
+        uniform = self._series(philox.CATEGORICAL_SERIES, t, fill_uniform_series)
         _choose(self._table(probabilities, "probabilities"), uniform, out)
         return out
 
@@ -254,7 +253,8 @@ class Stream:
 class Streams:
     """The streams of replications ``first .. first + size - 1`` under one seed.
 
-    An environment draws from ``instance``, ``context``, ``reward`` and ``network``; an agent from ``agent`` and ``ties``.
+    An environment draws from ``instance``, ``context``, ``reward`` and ``network``; an agent from ``agent`` and
+    ``ties``.
 
     Args:
         seed: Experiment seed, 0 <= seed < 2^64.

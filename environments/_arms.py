@@ -35,7 +35,9 @@ def instance(
     """
     ways = [means is not None, best is not None or gap is not None, prior is not None]
     if sum(ways) != 1:
-        raise ValueError("describe the instance in one way: means=[...], or best=, gap= and n_arms=, or prior= and n_arms=")
+        raise ValueError(
+            "describe the instance in one way: means=[...], or best=, gap= and n_arms=, or prior= and n_arms="
+        )
     if means is not None:
         if n_arms is not None and n_arms != len(means):
             raise ValueError(f"n_arms is {n_arms} but means has {len(means)} entries: leave n_arms out")
@@ -64,7 +66,13 @@ def _finite(means: FloatArray) -> FloatArray:
 
 @kernel
 def gaussian_round(
-    means: FloatArray, gaps: FloatArray, sd: FloatArray, action: IntArray, noise: FloatArray, reward: FloatArray, regret: FloatArray
+    means: FloatArray,
+    gaps: FloatArray,
+    sd: FloatArray,
+    action: IntArray,
+    noise: FloatArray,
+    reward: FloatArray,
+    regret: FloatArray,
 ) -> None:
     """Reward ``mean + sd * noise`` and gap of each lane's action; means and gaps are (K, 1) or (K, B)."""
     per_lane = 0 if means.shape[1] == 1 else 1
@@ -76,7 +84,12 @@ def gaussian_round(
 
 @kernel
 def bernoulli_round(
-    means: FloatArray, gaps: FloatArray, action: IntArray, uniform: FloatArray, reward: FloatArray, regret: FloatArray
+    means: FloatArray,
+    gaps: FloatArray,
+    action: IntArray,
+    uniform: FloatArray,
+    reward: FloatArray,
+    regret: FloatArray,
 ) -> None:
     """Reward 1 where the uniform lies below the action's mean, else 0; means and gaps are (K, 1) or (K, B)."""
     per_lane = 0 if means.shape[1] == 1 else 1
@@ -89,8 +102,8 @@ def bernoulli_round(
 class Arms:
     """K independent arms, known means: draws Gaussian or Bernoulli rewards and returns pseudo-regret.
 
-    The noise of round t is one number per replication, whichever arm is played: agents that play the same arm in the same
-    round get the same reward, and Bernoulli rewards are monotone in the mean.
+    The noise of round t is one number per replication, whichever arm is played: agents that play the same arm in the
+    same round get the same reward, and Bernoulli rewards are monotone in the mean.
 
     Args:
         streams: Streams of the batch; noise comes from ``streams.reward``.

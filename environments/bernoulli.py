@@ -35,6 +35,8 @@ class Bernoulli:
         prior: Draw each replication's means from "uniform" (on (0, 1)) or "jeffreys" (Beta(1/2, 1/2)).
     """
 
+    examples = ({"means": [0.9, 0.8, 0.5]}, {"prior": "uniform", "n_arms": 4})
+
     def __init__(
         self,
         streams: Streams,
@@ -91,5 +93,5 @@ def bernoulli_lai_robbins(means: FloatArray) -> FloatArray:
         success = np.where(means > 0, means * np.log(means / best), 0.0)
         failure = np.where(means < 1, (1 - means) * np.log((1 - means) / (1 - best)), 0.0)
         terms = np.where(gaps > 0, gaps / (success + failure), 0.0)
-    total = np.cumsum(terms, axis=0)[-1]
-    return total[0] if means.shape[1] == 1 else total
+    total: FloatArray = np.cumsum(terms, axis=0)[-1]
+    return total.reshape(()) if means.shape[1] == 1 else total

@@ -34,6 +34,8 @@ class Gaussian:
         prior: Draw each replication's means from "normal" (mean 0, variance 1) or "uniform" (on (0, 1)).
     """
 
+    examples = ({"means": [0.5, 0.2, 0.1], "sd": [1.0, 0.5, 2.0]}, {"prior": "normal", "n_arms": 4})
+
     def __init__(
         self,
         streams: Streams,
@@ -90,5 +92,5 @@ def gaussian_lai_robbins(means: FloatArray, sd: FloatArray) -> FloatArray:
     """
     gaps = means.max(axis=0) - means
     terms = np.divide(2.0 * sd[:, None] ** 2, gaps, out=np.zeros_like(gaps), where=gaps > 0)
-    total = np.cumsum(terms, axis=0)[-1]
-    return total[0] if means.shape[1] == 1 else total
+    total: FloatArray = np.cumsum(terms, axis=0)[-1]
+    return total.reshape(()) if means.shape[1] == 1 else total

@@ -1,0 +1,57 @@
+# Two commands for a new user: `make quickstart` and `make test`. Both need only Python 3.11 or newer with pip and venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+
+.PHONY: help quickstart test lint types unit reproduce bench clean
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+quickstart: $(READY)  ## install into .venv, run the first experiment, print its table
+	@echo "== quickstart: about a minute on two cores =="
+	$(BIN)/bandits run quickstart --report
+
+test: lint types unit  ## install into .venv, then lint, types and all tests
+
+lint: $(READY_DEV)
+	@echo "== lint =="
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY_DEV)
+	@echo "== types =="
+	$(BIN)/mypy
+
+unit: $(READY_DEV)
+	@echo "== tests =="
+	$(BIN)/python -m pytest
+
+reproduce: $(READY)  ## run the long experiments (an hour or so on two cores)
+	$(BIN)/bandits run chapelle_li --report
+	$(BIN)/bandits run nonstationary --report
+
+bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine
+	$(BIN)/bandits bench
+
+clean:  ## remove the virtual environment
+	rm -rf $(VENV)
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "== creating $(VENV) =="
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "== installing bandits =="
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(READY_DEV): $(READY)
+	@echo "== installing what the tests need =="
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,308 @@
+"""Logs to numbers: `load` opens a run, and a `Log` answers questions about it.
+
+    log = bandits.load("results/quickstart-20260101T000000Z")
+    log.summary()                 # mean regret with its 95 % interval, the bound, the ratio
+    log.to_pandas(at=10_000)      # one row per replication
+
+Nothing is read that is not asked for; a run in progress shows what is finished.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .errors import BadParameter
+from .protocol import Bound, FloatArray, IntArray
+from .store import RunFolder
+from .streams import Streams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .experiment import Cell
+
+__all__ = ["CellFacts", "Curve", "Log", "cell_table", "load"]
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """What is known of a cell without reading its log: one row of cells.parquet.
+
+    Attributes:
+        cell: Key.
+        environment, agent: Labels.
+        horizon: Number of rounds T.
+        checkpoints: Rounds recorded, (C,).
+        replications: Number asked for.
+        bound: Lower bound; None where none is known or each replication has its own instance.
+        seconds: Core seconds per replication; NaN if unknown.
+    """
+
+    cell: str
+    environment: str
+    agent: str
+    horizon: int
+    checkpoints: IntArray
+    replications: int
+    bound: Bound | None
+    seconds: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Mean regret of a cell at its checkpoints, with a pointwise 95 % confidence interval for the mean.
+
+    Attributes:
+        t: Rounds, (C,).
+        mean, half_width, sd: Mean over replications, half-width of the interval, standard deviation, each (C,).
+        replications: Number of replications.
+    """
+
+    t: IntArray
+    mean: FloatArray
+    half_width: FloatArray
+    sd: FloatArray
+    replications: int
+
+
+def cell_table(cells: Sequence[Cell]) -> pa.Table:
+    """Describe cells for cells.parquet; the bound is taken from a built environment."""
+    rows = []
+    for cell in cells:
+        env = cell.build_environment(Streams(cell.seed, 2))
+        bound = env.bound()
+        fixed = bound is not None and bound.constants.ndim == 1  # else every replication has an instance of its own
+        rows.append(
+            {
+                "cell": cell.key,
+                "environment": cell.environment.label,
+                "agent": cell.agent.label,
+                "environment_name": cell.environment.name,
+                "environment_parameters": json.dumps(cell.environment.parameters),
+                "agent_name": cell.agent.name,
+                "agent_parameters": json.dumps(cell.agent.parameters),
+                "n_arms": env.problem.n_arms,
+                "horizon": cell.horizon,
+                "replications": cell.replications,
+                "seed": str(cell.seed),
+                "bound_name": bound.name if fixed else None,
+                "bound_constants": bound.constants.tolist() if fixed else None,
+                "bound_starts": list(bound.starts) if fixed else None,
+                "checkpoints": list(cell.checkpoints),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=_CELLS)
+
+
+_CELLS = pa.schema(
+    [
+        ("cell", pa.string()),
+        ("environment", pa.string()),
+        ("agent", pa.string()),
+        ("environment_name", pa.string()),
+        ("environment_parameters", pa.string()),
+        ("agent_name", pa.string()),
+        ("agent_parameters", pa.string()),
+        ("n_arms", pa.int64()),
+        ("horizon", pa.int64()),
+        ("replications", pa.int64()),
+        ("seed", pa.string()),
+        ("bound_name", pa.string()),
+        ("bound_constants", pa.list_(pa.float64())),
+        ("bound_starts", pa.list_(pa.int64())),
+        ("checkpoints", pa.list_(pa.int64())),
+    ]
+)
+
+
+class Log:
+    """The log of a run, or of `simulate`.
+
+    Attributes:
+        cells: What is known of each cell, in order of declaration.
+        folder: Where the run lies; None for a log in memory.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[CellFacts],
+        folder: RunFolder | None = None,
+        tables: dict[str, pa.Table] | None = None,
+    ) -> None:
+        self.cells = list(cells)
+        self.folder = folder
+        self._tables = tables or {}
+
+    @classmethod
+    def in_memory(cls, cells: Sequence[Cell], tables: dict[str, pa.Table]) -> Log:
+        """Wrap the rows that jobs returned."""
+        return cls(_facts(cell_table(cells), {}), None, tables)
+
+    def to_pandas(self, *, at: int | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Log rows with the labels of their cell.
+
+        Args:
+            at: Only this round; it must be a checkpoint.
+            columns: Log columns to read, by default all.
+        """
+        frames = []
+        for facts in self.cells:
+            for table in self._read(facts, None if columns is None else list({"t", "replication", *columns})):
+                rows = table if at is None else table.filter(pc.equal(table["t"], _checkpoint(facts, at)))
+                frame = rows.to_pandas()
+                frame.insert(0, "agent", facts.agent)
+                frame.insert(0, "environment", facts.environment)
+                frame.insert(0, "cell", facts.cell)
+                frames.append(frame)
+        import pandas as pd
+
+        if not frames:
+            return pd.DataFrame(columns=["cell", "environment", "agent", "replication", "t", *(columns or ())])
+        return pd.concat(frames, ignore_index=True)
+
+    def curve(self, facts: CellFacts, column: str = "regret") -> Curve:
+        """Mean of a cumulative column at every checkpoint, from one pass over the parts."""
+        n = np.zeros(facts.checkpoints.size)
+        mean, squares = np.zeros_like(n), np.zeros_like(n)
+        for table in self._read(facts, ["t", column]):
+            at = np.searchsorted(facts.checkpoints, table["t"].to_numpy())
+            values = table[column].to_numpy()
+            m = np.bincount(at, minlength=n.size)
+            part_mean = np.bincount(at, values, minlength=n.size) / np.maximum(m, 1)
+            part_squares = np.bincount(at, (values - part_mean[at]) ** 2, minlength=n.size)
+            shift, total = (
+                part_mean - mean,
+                np.maximum(n + m, 1),
+            )  # merge two samples (Chan, Golub and LeVeque 1983)
+            squares += part_squares + shift**2 * n * m / total
+            mean += shift * m / total
+            n += m
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sd = np.sqrt(squares / (n - 1))
+            half_width = t_quantile(n - 1) * sd / np.sqrt(n)
+        mean[n == 0] = np.nan
+        return Curve(facts.checkpoints, mean, half_width, sd, int(n[-1]) if n.size else 0)
+
+    def summary(self, at: int | None = None) -> pd.DataFrame:
+        """One row per cell: mean regret with its 95 % interval, the bound, and their ratio.
+
+        Args:
+            at: Round to summarise; by default the horizon. It must be a checkpoint.
+
+        Returns:
+            Columns environment, agent, t, replications, regret, low, high, sd, bound, ratio, run_steps_per_s.
+            ``bound`` is the asymptotic lower bound at t, NaN where none is known or instances differ by replication.
+        """
+        import pandas as pd
+
+        rows = []
+        for facts in self.cells:
+            t = facts.horizon if at is None else _checkpoint(facts, at)
+            curve = self.curve(facts)
+            j = int(np.searchsorted(curve.t, t))
+            bound = float("nan") if facts.bound is None else float(facts.bound.at(np.array([t]))[0])
+            mean, half = float(curve.mean[j]), float(curve.half_width[j])
+            rows.append(
+                {
+                    "cell": facts.cell,
+                    "environment": facts.environment,
+                    "agent": facts.agent,
+                    "t": t,
+                    "replications": curve.replications,
+                    "regret": mean,
+                    "low": mean - half,
+                    "high": mean + half,
+                    "sd": float(curve.sd[j]),
+                    "bound": bound,
+                    "ratio": mean / bound if bound > 0 else float("nan"),
+                    "run_steps_per_s": facts.horizon / facts.seconds,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def bound(self) -> pd.DataFrame:
+        """Lower bounds at the checkpoints, where known: columns cell, environment, agent, t, bound."""
+        import pandas as pd
+
+        frames = [
+            pd.DataFrame(
+                {
+                    "cell": facts.cell,
+                    "environment": facts.environment,
+                    "agent": facts.agent,
+                    "t": facts.checkpoints,
+                    "bound": facts.bound.at(facts.checkpoints),
+                }
+            )
+            for facts in self.cells
+            if facts.bound is not None
+        ]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["cell", "t", "bound"])
+
+    def _read(self, facts: CellFacts, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+        if self.folder is None:
+            if facts.cell in self._tables:
+                table = self._tables[facts.cell]
+                yield table if columns is None else table.select(list(columns))
+            return
+        for part in self.folder.parts(facts.cell):
+            yield self.folder.read_part(part, columns)
+
+
+def load(place: str | Path) -> Log:
+    """Open the log of a run.
+
+    Args:
+        place: Run folder, path or URI.
+
+    Raises:
+        RunFolderError: There is no run, or this version cannot read it.
+    """
+    folder = RunFolder.open(place)
+    return Log(_facts(folder.cells(), folder.facts().get("timing", {})), folder)
+
+
+def _facts(table: pa.Table, timing: dict[str, Any]) -> list[CellFacts]:
+    facts = []
+    for row in table.to_pylist():
+        bound = None
+        if row["bound_constants"] is not None:
+            bound = Bound(row["bound_name"], np.array(row["bound_constants"]), tuple(row["bound_starts"]))
+        spent = timing.get(row["cell"], {})
+        rate = spent["seconds"] / spent["replications"] if spent.get("replications") else float("nan")
+        facts.append(
+            CellFacts(
+                cell=row["cell"],
+                environment=row["environment"],
+                agent=row["agent"],
+                horizon=row["horizon"],
+                checkpoints=np.array(row["checkpoints"], dtype=np.int64),
+                replications=row["replications"],
+                bound=bound,
+                seconds=rate,
+            )
+        )
+    return facts
+
+
+def _checkpoint(facts: CellFacts, t: int) -> int:
+    if t not in facts.checkpoints:
+        nearest = int(facts.checkpoints[np.argmin(np.abs(facts.checkpoints - t))])
+        raise BadParameter(f"round {t} was not recorded; the nearest checkpoint is {nearest}")
+    return t
+
+
+def t_quantile(degrees: FloatArray) -> FloatArray:
+    """97.5 % quantile of Student's t, for a two-sided 95 % interval; NaN below one degree of freedom."""
+    from scipy.special import stdtrit
+
+    quantile: FloatArray = stdtrit(np.where(degrees >= 1, degrees, np.nan), 0.975)
+    return quantile

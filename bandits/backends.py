@@ -1,0 +1,259 @@
+"""Where tasks run: in this process, in a pool of processes, or on Ray.
+
+Each backend takes tasks from an iterator, keeps a bounded number in flight, and yields their results in any order. A
+result is encoded log rows or a failure in words; no exception object crosses a process border. A worker that dies is
+replaced and its tasks are tried again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .errors import BanditsError, UsageError
+from .protocol import Job
+from .registry import Plugin, load_plugin
+from .store import encode
+
+__all__ = ["Backend", "PoolBackend", "RayBackend", "Result", "SerialBackend", "Task", "execute"]
+
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Task:
+    """Replications ``first .. first + count - 1`` of a job."""
+
+    job: Job
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a task.
+
+    Attributes:
+        task: The task.
+        data: Encoded log rows; None if it failed.
+        seconds: Wall seconds in the worker.
+        cause: Why it failed, one line; None if it did not.
+        details: The traceback, for the record.
+    """
+
+    task: Task
+    data: bytes | None
+    seconds: float = 0.0
+    cause: str | None = None
+    details: str | None = None
+
+
+class Backend(Protocol):
+    """Runs tasks somewhere."""
+
+    name: str
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[Result]:
+        """Run every task and yield its result."""
+
+
+_prepared: set[str] = set()  # jobs that this process has made ready
+
+
+def execute(task: Task, plugins: tuple[Plugin, ...] = ()) -> Result:
+    """Run one task in this process; whatever it raises becomes a failure in words."""
+    try:
+        for plugin in plugins:
+            load_plugin(plugin)
+        if task.job.key not in _prepared:
+            task.job.prepare()
+            _prepared.add(task.job.key)
+    except Exception:
+        _prepared.discard(task.job.key)  # what is broken here breaks in `run` too, which says where
+    start = time.perf_counter()
+    try:
+        data = encode(task.job.run(task.first, task.count))
+    except BanditsError as error:
+        return Result(task, None, cause=str(error), details=traceback.format_exc())
+    except Exception as error:
+        cause = f"{_replications(task)}: {type(error).__name__}: {error}"
+        return Result(task, None, cause=cause, details=traceback.format_exc())
+    return Result(task, data, seconds=time.perf_counter() - start)
+
+
+class SerialBackend:
+    """Runs tasks one after another in this process."""
+
+    name = "serial"
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[Result]:
+        """Run every task and yield its result."""
+        for task in tasks:
+            yield execute(task)
+
+
+def _start_worker(plugins: tuple[Plugin, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for plugin in plugins:
+        load_plugin(plugin)
+
+
+class PoolBackend:
+    """Runs tasks in worker processes on this machine.
+
+    Args:
+        workers: Number of processes.
+        plugins: Plug-in files that each worker loads first.
+    """
+
+    name = "pool"
+
+    def __init__(self, workers: int, plugins: tuple[Plugin, ...] = ()) -> None:
+        self._workers, self._plugins = workers, plugins
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[Result]:
+        """Run every task and yield its result; a task whose worker dies is tried again on a new pool."""
+        attempts: dict[tuple[str, int], int] = {}
+        again: list[Task] = []
+        finished = False
+        while not finished:
+            pool = self._new_pool()
+            in_flight: dict[Future[Result], Task] = {}
+            try:
+                while True:
+                    while len(in_flight) < 2 * self._workers:
+                        task = again.pop() if again else next(tasks, None)
+                        if task is None:
+                            break
+                        in_flight[pool.submit(execute, task, self._plugins)] = task
+                    if not in_flight:
+                        finished = True
+                        break
+                    done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        result = future.result()
+                        del in_flight[future]
+                        yield result
+            except BrokenProcessPool:
+                for task in in_flight.values():
+                    key = (task.job.key, task.first)
+                    attempts[key] = attempts.get(key, 0) + 1
+                    if attempts[key] < MAX_ATTEMPTS:
+                        again.append(task)
+                    else:
+                        yield Result(task, None, cause=_died(task))
+            finally:
+                _stop(pool)
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        if sys.platform == "win32":
+            context: Any = multiprocessing.get_context("spawn")
+        else:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["bandits.jobs"])
+        return ProcessPoolExecutor(
+            self._workers, mp_context=context, initializer=_start_worker, initargs=(self._plugins,)
+        )
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """Leave at once: nothing that is still running is wanted any more."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(timeout=5)
+
+
+def _died(task: Task) -> str:
+    return (
+        f"{_replications(task)}: the worker process died {MAX_ATTEMPTS} times "
+        "(out of memory, or a crash in compiled code); fewer --workers or a smaller --batch may help"
+    )
+
+
+def _replications(task: Task) -> str:
+    return f"replications {task.first}-{task.first + task.count - 1}"
+
+
+class RayBackend:
+    """Runs tasks on Ray: on this machine, or on a cluster whose nodes have bandits installed.
+
+    Args:
+        workers: CPUs for a Ray that is started here.
+        address: Address of a running cluster; None starts Ray here and stops it afterwards.
+        plugins: Plug-in files, sent along with each task.
+    """
+
+    name = "ray"
+
+    def __init__(self, workers: int, address: str | None = None, plugins: tuple[Plugin, ...] = ()) -> None:
+        self._workers, self._address, self._plugins = workers, address, plugins
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[Result]:
+        """Run every task and yield its result; Ray itself retries tasks whose worker or node dies."""
+        ray = _import_ray()
+        started = not ray.is_initialized()
+        if started:
+            self._start(ray)
+        try:
+            yield from self._run(ray, tasks)
+        finally:
+            if started:
+                ray.shutdown()
+
+    def _run(self, ray: Any, tasks: Iterator[Task]) -> Iterator[Result]:
+        remote = ray.remote(max_retries=MAX_ATTEMPTS - 1)(execute)
+        limit = 2 * max(self._workers, int(ray.cluster_resources().get("CPU", 1)))
+        in_flight: dict[Any, Task] = {}
+        try:
+            while True:
+                while len(in_flight) < limit and (task := next(tasks, None)) is not None:
+                    need = task.job.resources
+                    options = {"num_cpus": need.cpus, "num_gpus": need.gpus}
+                    in_flight[remote.options(**options).remote(task, self._plugins)] = task
+                if not in_flight:
+                    return
+                done, _ = ray.wait(list(in_flight), num_returns=1)
+                for reference in done:
+                    task = in_flight.pop(reference)
+                    try:
+                        yield ray.get(reference)
+                    except ray.exceptions.WorkerCrashedError:
+                        yield Result(task, None, cause=_died(task))
+                    except ray.exceptions.RayError as error:
+                        cause = f"{_replications(task)}: Ray: {str(error).splitlines()[0]}"
+                        yield Result(task, None, cause=cause, details=str(error))
+        finally:
+            for reference in in_flight:
+                ray.cancel(reference, force=True)
+
+    def _start(self, ray: Any) -> None:
+        common = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+        try:
+            if self._address is not None:
+                ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+            else:
+                ray.init(address="local", num_cpus=self._workers, object_store_memory=512 * 2**20, **common)
+        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            where = f"the Ray cluster at {self._address}" if self._address else "a Ray runtime on this machine"
+            raise UsageError(f"cannot reach or start {where}: {str(error).splitlines()[0]}") from error
+
+
+def _import_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    return ray

@@ -1,0 +1,129 @@
+"""Measure the engine on this machine: nanoseconds per run-step beside the floor, the cost of the random numbers alone.
+
+Every workload is played through the public loop with its environment and 200 checkpoints; loop and floor take turns
+in the same run, CPU time counts, and the median of the repeats is reported. Quote the ratio: it travels between
+machines, nanoseconds do not.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import UnknownName, did_you_mean
+from .experiment import Experiment, Spec, agent, environment
+from .jobs import SimulationJob
+from .philox import NORMAL_SERIES, UNIFORM_SERIES
+from .streams import Streams, fill_normal_series, fill_uniform_series
+
+__all__ = ["WORKLOADS", "Workload", "measure"]
+
+
+_FLOOR_ROUNDS = 1024
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One line of the bench.
+
+    Attributes:
+        name: Short name.
+        what: One line.
+        environment, agent: The cell to play.
+        normals, uniforms: Random numbers that one run-step needs: the floor.
+    """
+
+    name: str
+    what: str
+    environment: Spec
+    agent: Spec
+    normals: int = 0
+    uniforms: int = 0
+
+
+_GAUSSIAN = environment("gaussian", means=np.linspace(0.0, 0.9, 10).tolist(), sd=np.linspace(0.8, 1.2, 10).tolist())
+_BERNOULLI = environment("bernoulli", means=np.linspace(0.1, 0.6, 10).tolist())
+
+WORKLOADS = (
+    Workload("W1", "Gaussian UCB1, K = 10", _GAUSSIAN, agent("ucb1"), normals=1),
+    Workload("W2", "Bernoulli Thompson (Beta), K = 10", _BERNOULLI, agent("thompson_beta"), normals=20, uniforms=21),
+    Workload("W2b", "Gaussian Thompson, K = 10", _GAUSSIAN, agent("thompson_gaussian"), normals=11),
+    Workload("numpy", "Gaussian UCB1 in plain NumPy, K = 10", _GAUSSIAN, agent("ucb1_numpy"), normals=1),
+)
+
+
+def measure(
+    only: Sequence[str] = (), *, replications: int = 1000, horizon: int = 10_000, repeats: int = 5
+) -> list[dict[str, Any]]:
+    """Measure workloads.
+
+    Returns:
+        One record each: workload, what, ns_per_run_step, floor_ns, ratio, batch, horizon, repeats.
+
+    Raises:
+        UnknownName: ``only`` names no workload.
+    """
+    names = {workload.name for workload in WORKLOADS}
+    for name in only:
+        if name not in names:
+            raise UnknownName(
+                f"there is no workload '{name}'.{did_you_mean(name, names)} There are: {', '.join(sorted(names))}"
+            )
+    chosen = [workload for workload in WORKLOADS if not only or workload.name in only]
+    return [_measure(workload, replications, horizon, repeats) for workload in chosen]
+
+
+def _measure(workload: Workload, replications: int, horizon: int, repeats: int) -> dict[str, Any]:
+    experiment = Experiment(
+        name="bench",
+        environments=[workload.environment],
+        agents=[workload.agent],
+        horizon=horizon,
+        replications=replications,
+    )
+    (cell,) = experiment.cells()
+    job = SimulationJob(cell, batch=replications)
+    draw = _floor(workload, replications)
+    job.run(0, 2)  # compile
+    draw()
+    loop, floor = [], []
+    for _ in range(repeats):
+        loop.append(_cpu_seconds(lambda: job.run(0, replications)) / (replications * horizon))
+        floor.append(_cpu_seconds(draw) / (replications * _FLOOR_ROUNDS))
+    ns, floor_ns = statistics.median(loop) * 1e9, statistics.median(floor) * 1e9
+    return {
+        "workload": workload.name,
+        "what": workload.what,
+        "ns_per_run_step": round(ns, 3),
+        "floor_ns": round(floor_ns, 3),
+        "ratio": round(ns / floor_ns, 3),
+        "batch": replications,
+        "horizon": horizon,
+        "repeats": repeats,
+    }
+
+
+def _floor(workload: Workload, size: int) -> Callable[[], None]:
+    """What draws the numbers of `_FLOOR_ROUNDS` rounds, as fast as the generator fills arrays."""
+    key = Streams(0, size).reward.key
+    block = np.empty((16, size))
+
+    def draw() -> None:
+        for t in range(0, _FLOOR_ROUNDS, 16):
+            for _ in range(workload.normals):
+                fill_normal_series(block, key, t, NORMAL_SERIES)
+            for _ in range(workload.uniforms):
+                fill_uniform_series(block, key, t, UNIFORM_SERIES)
+
+    return draw
+
+
+def _cpu_seconds(work: Callable[[], Any]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start

@@ -1,0 +1,103 @@
+"""Look at what is installed and what the machine has, and say what to do about what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib import metadata
+from typing import Any
+
+__all__ = ["examine"]
+
+_REQUIRED = ("numpy", "scipy", "numba", "cvxpy", "ray", "pandas", "pyarrow", "matplotlib", "typer", "rich")
+
+
+def examine() -> list[dict[str, Any]]:
+    """One record per check: name, found, ok, required, remedy (empty where all is well)."""
+    return [
+        _python(),
+        *(_package(name) for name in _REQUIRED),
+        _cores(),
+        _kernels(),
+        _solvers(),
+        _gpus(),
+        *(_optional(name, "neural") for name in ("torch", "diffusers", "transformers")),
+    ]
+
+
+def _check(name: str, found: str, ok: bool, remedy: str = "", *, required: bool = True) -> dict[str, Any]:
+    return {"name": name, "found": found, "ok": ok, "required": required, "remedy": "" if ok else remedy}
+
+
+def _python() -> dict[str, Any]:
+    version = platform.python_version_tuple()
+    return _check(
+        "Python",
+        platform.python_version(),
+        (int(version[0]), int(version[1])) >= (3, 11),
+        "install Python 3.11 or newer",
+    )
+
+
+def _package(name: str) -> dict[str, Any]:
+    try:
+        return _check(name, metadata.version(name), True)
+    except metadata.PackageNotFoundError:
+        return _check(name, "not installed", False, f"pip install {name}")
+
+
+def _optional(name: str, extra: str) -> dict[str, Any]:
+    check = _package(name)
+    return check | {
+        "required": False,
+        "remedy": "" if check["ok"] else f"only for neural experiments: pip install {name}",
+    }
+
+
+def _cores() -> dict[str, Any]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _check("cores", f"{usable} usable, {platform.machine()}", True)
+
+
+def _kernels() -> dict[str, Any]:
+    try:
+        from .streams import Streams
+
+        drawn = float(Streams(0, 2).agent.uniform(1)[0])
+    except Exception as error:  # whatever keeps compiled code from running is what the user came to learn
+        return _check("compiled kernels", f"{type(error).__name__}: {error}", False, "reinstall numba and llvmlite")
+    from .kernels import cache_folder
+
+    return _check(
+        "compiled kernels",
+        f"work, kept in {cache_folder()}",
+        0.0 < drawn < 1.0,
+        "reinstall numba and llvmlite",
+    )
+
+
+def _solvers() -> dict[str, Any]:
+    try:
+        from cvxpy.reductions.solvers.defines import INSTALLED_SOLVERS
+
+        return _check("convex solvers", ", ".join(sorted(INSTALLED_SOLVERS)), True)
+    except Exception as error:
+        return _check("convex solvers", f"{type(error).__name__}: {error}", False, "reinstall cvxpy")
+
+
+def _gpus() -> dict[str, Any]:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return _check(
+            "GPUs",
+            "none",
+            False,
+            "not needed: neural experiments run on the CPU at a small size",
+            required=False,
+        )
+    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    found = "; ".join(answer.stdout.split("\n")).strip("; ")
+    return _check("GPUs", found or "none", bool(found), "check the driver with nvidia-smi", required=False)

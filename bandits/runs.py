@@ -1,0 +1,327 @@
+"""A run from declaration to folder: start it, continue it, check it.
+
+`start` and `resume` leave a run folder whose status is "complete", "failed" (some cells), or "interrupted"; `verify`
+replays a sample of replications and compares every bit with the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from . import __version__
+from .analysis import cell_table
+from .errors import PluginError, RunFolderError
+from .experiment import Cell, Experiment
+from .jobs import SimulationJob
+from .progress import Progress, SilentProgress
+from .registry import load_plugin, plugins
+from .scheduler import Failure, Outcome, Settings, run_jobs
+from .store import SCHEMA_VERSION, RunFolder
+from .streams import STREAM_VERSION
+
+__all__ = ["Finding", "Run", "reopen", "resume", "start", "verify"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `start` and `resume` return.
+
+    Attributes:
+        place: Run folder.
+        cells: Its cells.
+        failures: What failed.
+        interrupted: Whether it was stopped early.
+        wall_s: Wall seconds of this call.
+    """
+
+    place: str
+    cells: list[Cell]
+    failures: list[Failure]
+    interrupted: bool
+    wall_s: float
+
+
+def start(
+    experiment: Experiment,
+    out: str | Path | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    batch: int | None = None,
+) -> Run:
+    """Run an experiment into a new folder.
+
+    Args:
+        experiment: What to run.
+        out: Folder or URI; by default ``results/<name>-<UTC time>``.
+        settings: Backend and workers.
+        progress: What to tell the user meanwhile; by default nothing.
+        batch: Lanes per batch; never changes a result.
+
+    Raises:
+        UsageError: Something about the request is wrong; nothing was run.
+    """
+    cells, left_out = experiment.plan()
+    facts = {
+        "schema": SCHEMA_VERSION,
+        "streams": STREAM_VERSION,
+        "status": "running",
+        "experiment": experiment.as_json(),
+        "left_out": [asdict(pair) for pair in left_out],
+        "failures": [],
+        "timing": {},
+        "started": _utc(),
+        "plugins": [{"path": p.path, "sha256": _digest(p.text)} for p in plugins()],
+        "versions": _versions(),
+        "commit": _commit(),
+        "machine": _machine(),
+    }
+    progress = progress or SilentProgress()
+    for pair in left_out:
+        progress.say(f"left out: {pair.reason} (on {pair.environment})")
+    folder = RunFolder.create(out, experiment.name, facts, cell_table(cells))
+    return _run(folder, facts, cells, settings or Settings(), progress, batch)
+
+
+def resume(
+    place: str | Path,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    batch: int | None = None,
+    replications: int | None = None,
+) -> Run:
+    """Run what a folder still lacks; finished parts are never written again.
+
+    Args:
+        place: Run folder.
+        settings: Backend and workers, free to differ from before.
+        progress: What to tell the user meanwhile.
+        batch: Lanes per batch.
+        replications: A larger number of replications than before, to continue the same run.
+
+    Raises:
+        UsageError: The folder cannot be continued; nothing was run.
+    """
+    folder, facts, experiment = reopen(place)
+    if replications is not None:
+        if replications < experiment.replications:
+            raise RunFolderError(
+                f"{place} has {experiment.replications} replications: a run can be continued, not shortened"
+            )
+        experiment = experiment.replace(replications=replications)
+        facts["experiment"] = experiment.as_json()
+    cells = experiment.cells()
+    known = set(folder.cells()["cell"].to_pylist())
+    if {cell.key for cell in cells} != known:
+        raise RunFolderError(
+            f"{place} was made by another version of its agents or environments: parameters or defaults have "
+            "changed, so new replications would not belong to the old ones; start a new run"
+        )
+    if replications is not None:
+        import io
+
+        import pyarrow.parquet as pq
+
+        sink = io.BytesIO()
+        pq.write_table(cell_table(cells), sink, compression="zstd")
+        folder.write("cells.parquet", sink.getvalue())
+    return _run(folder, facts, cells, settings or Settings(), progress or SilentProgress(), batch)
+
+
+def reopen(place: str | Path) -> tuple[RunFolder, dict[str, Any], Experiment]:
+    """Open a run, load its plug-ins, and read back its declaration.
+
+    Raises:
+        RunFolderError: There is no run, or its random streams are of another version.
+        PluginError: A plug-in file is gone or has changed.
+    """
+    folder = RunFolder.open(place)
+    facts = folder.facts()
+    if facts.get("streams") != STREAM_VERSION:
+        raise RunFolderError(
+            f"{place} was drawn with random streams of version {facts.get('streams')}, "
+            f"this is version {STREAM_VERSION}: use bandits {facts.get('versions', {}).get('bandits', 'of the time')}"
+        )
+    loaded = {_digest(p.text) for p in plugins()}
+    for plugin in facts.get("plugins", []):
+        if plugin["sha256"] in loaded:
+            continue
+        path = Path(plugin["path"])
+        if not path.is_file() or _digest(path.read_text(encoding="utf-8")) != plugin["sha256"]:
+            state = "has changed" if path.is_file() else "is gone"
+            raise PluginError(f"the run used the plug-in {path}, which {state}: pass the same file with --plugin")
+        load_plugin(path)
+    return folder, facts, Experiment.from_json(facts["experiment"])
+
+
+def _run(
+    folder: RunFolder,
+    facts: dict[str, Any],
+    cells: list[Cell],
+    settings: Settings,
+    progress: Progress,
+    batch: int | None,
+) -> Run:
+    begun = time.monotonic()
+    facts.update(status="running", failures=[])
+    before = {key: dict(spent) for key, spent in facts["timing"].items()}
+    last_written = [begun]
+
+    def note(outcome: Outcome, *, now: bool = False) -> None:
+        """Keep the timing in run.json fresh, but not for every small part."""
+        if now or time.monotonic() - last_written[0] > 5.0:
+            facts["timing"] = _merge_timing(before, outcome)
+            folder.write_facts(facts)
+            last_written[0] = time.monotonic()
+
+    with folder.locked():
+        try:
+            outcome = run_jobs([SimulationJob(cell, batch) for cell in cells], folder, settings, progress, note)
+        finally:
+            progress.close()
+        facts["status"] = "interrupted" if outcome.interrupted else "failed" if outcome.failures else "complete"
+        facts["failures"] = [asdict(failure) for failure in outcome.failures]
+        wall_s = time.monotonic() - begun
+        facts.update(finished=_utc(), wall_s=wall_s, backend=outcome.backend, workers=settings.worker_count)
+        note(outcome, now=True)
+    return Run(folder.place, cells, outcome.failures, outcome.interrupted, wall_s)
+
+
+def _merge_timing(before: dict[str, dict[str, Any]], outcome: Outcome) -> dict[str, dict[str, Any]]:
+    merged = {key: dict(spent) for key, spent in before.items()}
+    for key, seconds in outcome.seconds.items():
+        spent = merged.setdefault(key, {"seconds": 0.0, "replications": 0})
+        spent["seconds"] += seconds
+        spent["replications"] += outcome.done[key]
+    return merged
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `verify` found for a cell.
+
+    Attributes:
+        cell, label: Which cell.
+        replications: Replications replayed.
+        differing: Those whose log differs in any bit.
+        missing: Replications that the run still lacks.
+    """
+
+    cell: str
+    label: str
+    replications: list[int]
+    differing: list[int]
+    missing: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether every replayed replication is the same to the bit, and at least one was there."""
+        return bool(self.replications) and not self.differing
+
+
+def verify(
+    place: str | Path, sample: int = 3, report: Callable[[Finding], None] = lambda finding: None
+) -> list[Finding]:
+    """Replay a sample of replications of each cell, one by one, and compare them with the log bit for bit.
+
+    Args:
+        place: Run folder.
+        sample: Replications per cell: the first, the last, and others evenly between.
+        report: Called with each cell's finding.
+    """
+    folder, _, experiment = reopen(place)
+    findings = []
+    for cell in experiment.cells():
+        parts = folder.parts(cell.key)
+        present = [r for part in parts for r in range(part.first, part.last + 1)]
+        chosen = _spread(present, sample)
+        job = SimulationJob(cell, batch=1)
+        differing = []
+        for r in chosen:
+            part = next(part for part in parts if part.first <= r <= part.last)
+            table = folder.read_part(part)
+            logged = table.filter(pc.equal(table["replication"], r))
+            if not _same_bits(logged, job.run(r, 1)):
+                differing.append(r)
+        finding = Finding(cell.key, cell.label, chosen, differing, cell.replications - len(set(present)))
+        findings.append(finding)
+        report(finding)
+    return findings
+
+
+def _spread(values: Sequence[int], count: int) -> list[int]:
+    if len(values) <= count:
+        return list(values)
+    at = np.unique(np.linspace(0, len(values) - 1, count).round().astype(int))
+    return [values[i] for i in at]
+
+
+def _same_bits(logged: Any, played: Any) -> bool:
+    if logged.column_names != played.column_names or logged.num_rows != played.num_rows:
+        return False
+    for name in logged.column_names:
+        if logged[name].combine_chunks().cast(played[name].type) != played[name].combine_chunks():
+            return False
+    return True
+
+
+def _versions() -> dict[str, str]:
+    names = ("numpy", "scipy", "numba", "pyarrow", "pandas", "ray")
+    return {"bandits": __version__, "python": platform.python_version()} | {n: metadata.version(n) for n in names}
+
+
+def _machine() -> dict[str, Any]:
+    import os
+
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": sys.implementation.name,
+    }
+
+
+def _commit() -> str | None:
+    """Commit of the checkout that bandits runs from, with a mark if it has changes; None elsewhere."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _utc() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def facts_as_json(run: Run) -> str:
+    """The one object that ``bandits run --json`` ends with."""
+    cells = [{"cell": c.key, "environment": c.environment.label, "agent": c.agent.label} for c in run.cells]
+    failures = [asdict(failure) | {"message": str(failure)} for failure in run.failures]
+    return json.dumps({"run": run.place, "cells": cells, "failures": failures, "wall_s": round(run.wall_s, 3)})

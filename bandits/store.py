@@ -1,0 +1,270 @@
+"""Run folders: what an experiment leaves on disk.
+
+    results/<experiment>-<UTC time>/
+      run.json          declaration as resolved, seed, versions, machine, status, failures, timing
+      cells.parquet     one row per cell: agent, environment, parameters, bound
+      log/cell=<key>/replications-000000-001023.parquet
+
+Log rows are sorted by (replication, t): `replication` int32, `t` int64, `regret` and `reward` float64 (cumulative),
+and what the setting adds. Files appear whole or not at all (written beside, then renamed), a finished part is never
+written again, and only JSON and Parquet are ever read. The place may be any URI that ``pyarrow.fs`` or ``fsspec``
+knows.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from .errors import RunFolderError
+
+__all__ = ["SCHEMA_VERSION", "Part", "RunFolder", "encode", "missing_ranges"]
+
+SCHEMA_VERSION = 1
+
+_PART = re.compile(r"replications-(\d+)-(\d+)\.parquet$")
+
+
+@dataclass(frozen=True, order=True)
+class Part:
+    """One finished log file: replications ``first .. last`` of a cell."""
+
+    first: int
+    last: int
+    path: str
+
+    @property
+    def count(self) -> int:
+        """Number of replications."""
+        return self.last - self.first + 1
+
+
+def encode(table: pa.Table) -> bytes:
+    """Encode log rows as Parquet: zstd, dictionaries for the two keys, byte-stream split for floats."""
+    floats = [f.name for f in table.schema if pa.types.is_floating(f.type)]
+    sink = io.BytesIO()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=["replication", "t"],
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+    )
+    return sink.getvalue()
+
+
+def missing_ranges(replications: int, parts: Sequence[Part]) -> list[tuple[int, int]]:
+    """What ``0 .. replications - 1`` still lacks, as (first, count) pairs in order."""
+    missing, position = [], 0
+    for part in sorted(parts):
+        if part.first > position:
+            missing.append((position, min(part.first, replications) - position))
+        position = max(position, part.last + 1)
+    if position < replications:
+        missing.append((position, replications - position))
+    return [(first, count) for first, count in missing if count > 0]
+
+
+class RunFolder:
+    """One run on disk, or at any URI.
+
+    Args:
+        place: Path or URI of the run folder.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        self.place = str(place)
+        self._fs, self._root = _resolve(self.place)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the run lies on this machine's file system."""
+        return isinstance(self._fs, fs.LocalFileSystem)
+
+    @classmethod
+    def create(cls, place: str | Path | None, name: str, facts: Mapping[str, Any], cells: pa.Table) -> RunFolder:
+        """Make a new run folder; without a place, ``results/<name>-<UTC time>``.
+
+        Raises:
+            RunFolderError: The place holds something already, or cannot be written.
+        """
+        folder = cls(place if place is not None else _fresh_place(name))
+        try:
+            if folder._names():
+                remedy = (
+                    f"'bandits resume {folder.place}' continues it"
+                    if folder._has("run.json")
+                    else "choose another --out"
+                )
+                raise RunFolderError(f"{folder.place} is not empty: {remedy}")
+            folder._fs.create_dir(folder._path("log"), recursive=True)
+            folder.write_facts(facts)
+            sink = io.BytesIO()
+            pq.write_table(cells, sink, compression="zstd")
+            folder.write("cells.parquet", sink.getvalue())
+        except OSError as error:
+            raise RunFolderError(f"cannot write to {folder.place}: {_reason(error)}. Choose another --out.") from error
+        return folder
+
+    @classmethod
+    def open(cls, place: str | Path) -> RunFolder:
+        """Open an existing run folder.
+
+        Raises:
+            RunFolderError: There is none, or this version cannot read it.
+        """
+        folder = cls(place)
+        facts = folder.facts()
+        schema = facts.get("schema")
+        if schema != SCHEMA_VERSION:
+            raise RunFolderError(
+                f"{folder.place} has log schema {schema!r}, and this version reads {SCHEMA_VERSION}: "
+                f"use bandits {facts.get('versions', {}).get('bandits', 'of the time')}"
+            )
+        return folder
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says.
+
+        Raises:
+            RunFolderError: It is missing or not what we wrote.
+        """
+        try:
+            facts = json.loads(self.read("run.json"))
+        except FileNotFoundError as error:
+            raise RunFolderError(f"{self.place} is not a run folder: it has no run.json") from error
+        except (OSError, ValueError) as error:
+            raise RunFolderError(f"cannot read {self.place}/run.json: {_reason(error)}") from error
+        if not isinstance(facts, dict) or "experiment" not in facts:
+            raise RunFolderError(f"{self.place}/run.json was not written by bandits: it declares no experiment")
+        return facts
+
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
+        """Replace run.json."""
+        self.write("run.json", (json.dumps(facts, indent=2) + "\n").encode())
+
+    def cells(self) -> pa.Table:
+        """One row per cell."""
+        try:
+            return pq.read_table(io.BytesIO(self.read("cells.parquet")))
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunFolderError(f"cannot read {self.place}/cells.parquet: {_reason(error)}") from error
+
+    def write_part(self, cell: str, first: int, count: int, data: bytes) -> None:
+        """Write one finished part: whole or not at all."""
+        self.write(f"log/cell={cell}/replications-{first:06d}-{first + count - 1:06d}.parquet", data)
+
+    def parts(self, cell: str) -> list[Part]:
+        """Finished parts of a cell, in order of replications; a damaged file does not count."""
+        found = []
+        for path in self._names(f"log/cell={cell}"):
+            if match := _PART.search(path):
+                part = Part(int(match[1]), int(match[2]), f"log/cell={cell}/{path}")
+                if self._is_whole(part):
+                    found.append(part)
+        return sorted(found)
+
+    def read_part(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of one part."""
+        with self._fs.open_input_file(self._path(part.path)) as file:
+            return pq.read_table(file, columns=columns)
+
+    def read(self, name: str) -> bytes:
+        """Bytes of a file in the run folder."""
+        with self._fs.open_input_stream(self._path(name)) as stream:
+            data: bytes = stream.read()
+        return data
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file of the run folder: whole or not at all."""
+        parent, _, base = self._path(name).rpartition("/")
+        self._fs.create_dir(parent, recursive=True)
+        beside = f"{parent}/.{base}.{uuid.uuid4().hex[:8]}.tmp"
+        with self._fs.open_output_stream(beside) as stream:
+            stream.write(data)
+        self._fs.move(beside, self._path(name))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for writing; a second process is refused. The lock ends with the process, however it ends.
+
+        Raises:
+            RunFolderError: Another process is writing to the run.
+        """
+        try:
+            import fcntl
+        except ImportError:  # not on Windows
+            fcntl = None  # type: ignore[assignment]
+        if fcntl is None or not self.is_local:
+            yield
+            return
+        with Path(self._path(".lock")).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunFolderError(f"another process is writing to {self.place}: wait for it, or stop it") from error
+            yield
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+    def _names(self, below: str = "") -> list[str]:
+        found = self._fs.get_file_info(fs.FileSelector(self._path(below), allow_not_found=True))
+        return sorted(info.base_name for info in found)
+
+    def _has(self, name: str) -> bool:
+        return bool(self._fs.get_file_info(self._path(name)).type == fs.FileType.File)
+
+    def _is_whole(self, part: Part) -> bool:
+        try:
+            with self._fs.open_input_file(self._path(part.path)) as file:
+                return bool(pq.read_metadata(file).num_rows >= part.count)
+        except (OSError, pa.ArrowInvalid):
+            return False
+
+
+def _resolve(place: str) -> tuple[Any, str]:
+    """File system and root path of a local path or a URI."""
+    if "://" not in place:
+        return fs.LocalFileSystem(), str(Path(place).absolute())
+    try:
+        filesystem, root = fs.FileSystem.from_uri(place)
+    except (pa.ArrowInvalid, OSError) as error:
+        try:
+            import fsspec
+        except ImportError:
+            raise RunFolderError(
+                f"cannot open {place}: {_reason(error)}. Other kinds of URI need 'pip install fsspec'."
+            ) from error
+        try:
+            inner, root = fsspec.core.url_to_fs(place)
+        except (ValueError, ImportError, OSError) as cause:
+            raise RunFolderError(f"cannot open {place}: {_reason(cause)}") from cause
+        filesystem = fs.PyFileSystem(fs.FSSpecHandler(inner))
+    return filesystem, str(root).rstrip("/")
+
+
+def _fresh_place(name: str) -> str:
+    stem = Path("results") / f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    place, n = stem, 1
+    while place.exists():
+        n += 1
+        place = stem.with_name(f"{stem.name}-{n}")
+    return str(place)
+
+
+def _reason(error: BaseException) -> str:
+    """The operating system's words for an error, without its numbers and paths."""
+    return str(getattr(error, "strerror", None) or error).split("\n")[0]

@@ -1,0 +1,119 @@
+"""Tables for the terminal: rich where there is one, aligned text elsewhere."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .registry import Entry
+    from .runs import Finding
+
+__all__ = ["number", "print_bench", "print_checks", "print_entries", "print_finding", "print_summary"]
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number for people: ``digits`` significant figures, a dash for NaN."""
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "inf"
+    if value != 0 and (abs(value) >= 10 ** (digits + 2) or abs(value) < 1e-3):
+        return f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{min(decimals, digits)}f}"
+
+
+def print_summary(summary: pd.DataFrame) -> None:
+    """Mean regret of each cell, grouped by environment, the smallest first."""
+    for environment, rows in summary.groupby("environment", sort=False):
+        t, n = int(rows["t"].iloc[0]), int(rows["replications"].max())
+        has_bound = bool(rows["bound"].notna().any())
+        bound = f"; lower bound at T: {number(float(rows['bound'].iloc[0]))}" if has_bound else ""
+        title = f"{environment}   T = {t:,}, {n:,} replications{bound}"
+        columns = ["agent", "mean regret", "95 % interval", "ratio to bound", "M run-steps/s"]
+        body = []
+        for row in rows.sort_values("regret").itertuples():
+            interval = f"[{number(row.low)}, {number(row.high)}]" if not math.isnan(row.low) else "-"
+            agent = row.agent if row.replications == n else f"{row.agent} ({row.replications} of {n} replications)"
+            body.append(
+                [
+                    agent,
+                    number(row.regret),
+                    interval,
+                    number(row.ratio, 3),
+                    number(row.run_steps_per_s / 1e6, 3),
+                ]
+            )
+        if not has_bound:
+            columns.pop(3)
+            body = [[*row[:3], row[4]] for row in body]
+        _print(title, columns, body, right=range(1, len(columns)))
+    print("Intervals are for the mean over replications (Student's t).", end="")
+    print(" The bound is asymptotic: below it at finite T nothing is wrong." if summary["bound"].notna().any() else "")
+
+
+def print_entries(group: str, found: Sequence[Entry]) -> None:
+    """Name, what it is, source."""
+    _print(
+        f"{group} ({len(found)})",
+        ["name", "what it is", "source"],
+        [[e.name, e.summary, e.source] for e in found],
+    )
+
+
+def print_bench(rows: Sequence[dict[str, Any]]) -> None:
+    """Nanoseconds per run-step beside the floor."""
+    body = [
+        [
+            r["workload"],
+            r["what"],
+            f"{r['ns_per_run_step']:.2f}",
+            f"{r['floor_ns']:.2f}",
+            f"{r['ratio']:.2f}",
+            str(r["batch"]),
+        ]
+        for r in rows
+    ]
+    columns = ["workload", "what", "ns per run-step", "floor: random numbers", "ratio", "batch"]
+    _print("One core, CPU time, environment and 200 checkpoints included", columns, body, right=range(2, 6))
+
+
+def print_finding(finding: Finding) -> None:
+    """One line per verified cell."""
+    lacks = f"; {finding.missing} replications not run yet" if finding.missing else ""
+    if not finding.replications:
+        print(f"EMPTY    {finding.label}: nothing to compare{lacks}")
+    elif finding.differing:
+        print(f"DIFFERS  {finding.label}: replications {finding.differing} do not match their log{lacks}")
+    else:
+        print(f"same     {finding.label}: {len(finding.replications)} replications, every bit{lacks}")
+
+
+def print_checks(checks: Sequence[dict[str, Any]]) -> None:
+    """What `doctor` found."""
+    body = [
+        ["ok" if c["ok"] else "missing" if c["required"] else "-", c["name"], c["found"], c["remedy"]] for c in checks
+    ]
+    _print("", ["", "what", "found", "what to do"], body)
+
+
+def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Any = ()) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a pipe or a file must not wrap or cut
+        console = Console(highlight=False, width=max(200, shutil.get_terminal_size().columns), soft_wrap=True)
+    table = Table(title=escape(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table)
