@@ -19,33 +19,25 @@ from bandits.kernels import HUGE, argmax, argmax_random, kernel
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
-__all__ = ["IndexPolicy", "Tie", "noise_or_unit_interval", "reward_interval", "update_means", "update_variances"]
+__all__ = ["IndexPolicy", "Tie", "noise_or_unit_interval", "reward_interval", "update_means"]
 
 Tie = Literal["first", "random"]
 
 
 @kernel
-def update_means(mean: FloatArray, pulls: FloatArray, action: IntArray, reward: FloatArray) -> None:
-    """Running mean: ``mean += (reward - mean) / pulls``, on the arm that was played."""
-    for b in range(action.size):
-        a = action[b]
-        n = pulls[a, b] + 1.0
-        pulls[a, b] = n
-        mean[a, b] += (reward[b] - mean[a, b]) / n
-
-
-@kernel
-def update_variances(
-    mean: FloatArray, variance: FloatArray, pulls: FloatArray, action: IntArray, reward: FloatArray
+def update_means(
+    mean: FloatArray, pulls: FloatArray, reward_sum: FloatArray, action: IntArray, reward: FloatArray
 ) -> None:
-    """Like `update_means`, and the empirical variance (divided by pulls, not pulls - 1)."""
+    """Absorb the reward of the arm that was played.
+
+    The mean is the ratio of sum and pulls, not a running mean: arms with the same record tie exactly.
+    """
     for b in range(action.size):
         a = action[b]
-        n = pulls[a, b] + 1.0
-        before = reward[b] - mean[a, b]
+        n, total = pulls[a, b] + 1.0, reward_sum[a, b] + reward[b]
         pulls[a, b] = n
-        mean[a, b] += before / n
-        variance[a, b] += (before * (reward[b] - mean[a, b]) - variance[a, b]) / n
+        reward_sum[a, b] = total
+        mean[a, b] = total / n
 
 
 @kernel
@@ -64,12 +56,14 @@ class IndexPolicy:
 
     Attributes:
         pulls: How often each arm was played, float64 for arithmetic, shape (K, B).
+        reward_sum: Sum of each arm's rewards, shape (K, B).
         mean: Empirical means, 0 for an arm that was never played, shape (K, B).
     """
 
     def __init__(self, problem: Problem, streams: Streams, tie: Tie = "first") -> None:
         shape = (problem.n_arms, streams.size)
         self.pulls = np.zeros(shape)
+        self.reward_sum = np.zeros(shape)
         self.mean = np.zeros(shape)
         self._tie = streams.ties if tie == "random" else None
         self._index = np.empty(shape)
@@ -98,7 +92,7 @@ class IndexPolicy:
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
-        update_means(self.mean, self.pulls, action, feedback.reward)
+        update_means(self.mean, self.pulls, self.reward_sum, action, feedback.reward)
 
 
 def noise_or_unit_interval(problem: Problem) -> FloatArray | None:

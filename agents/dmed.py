@@ -88,7 +88,7 @@ class DMED:
 
     def __init__(self, problem: Problem, streams: Streams, *, plus: bool = False) -> None:
         shape = (problem.n_arms, streams.size)
-        self.mean, self.pulls = np.zeros(shape), np.zeros(shape)
+        self.mean, self.pulls, self.reward_sum = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.waiting, self.following = np.ones(shape), np.zeros(shape)
         self._plus = 1.0 if plus else 0.0
         self._evidence = Evidence(problem, streams.size)
@@ -102,7 +102,7 @@ class DMED:
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
-        update_means(self.mean, self.pulls, action, feedback.reward)
+        update_means(self.mean, self.pulls, self.reward_sum, action, feedback.reward)
         self._evidence.refresh(self.mean, action)
         strike(self.waiting, self._log_pulls, self.pulls, self._plus, action)
         self._evidence.against(self.mean, self.pulls, self._against)

@@ -40,35 +40,253 @@ from ._kl import negative_entropy
 __all__ = ["KLUCB", "KLUCBPlus", "KLUCBPlusPlus"]
 
 _TOP = 1.0 - 1e-15  # largest q whose logarithms are taken
-_TOLERANCE = 1e-9  # of the last Newton step but one; the last one squares the error
+_TOLERANCE = 1e-7  # of the last Newton step; it leaves about the square of its own length
+_BLOCK = 64
+_STEPS = 200  # never reached: a dozen steps suffice
 
 
 @inline
-def newton_step(q: float, log_q: float, log_rest: float, mean: float, excess: float) -> float:
-    """Next approximation of the root in q of ``kl(mean, q) - budget / pulls``, from q above the mean.
+def newton_step(q: float, spread: float, logit: float, log_rest: float, mean: float, excess: float) -> float:
+    """Newton's next point for the root in q of ``kl(mean, q) = budget / pulls``, not below the mean.
 
     Args:
-        q: Current point.
-        log_q: log(q).
-        log_rest: log(1 - q).
+        q: Current point, above the mean.
+        spread: ``q (1 - q)``.
+        logit: ``log q - log(1 - q)``.
+        log_rest: ``log(1 - q)``.
         mean: Empirical mean p.
         excess: ``p log p + (1 - p) log(1 - p) - budget / pulls``.
     """
-    value = excess - mean * log_q - (1.0 - mean) * log_rest
-    step = q - value * q * (1.0 - q) / (q - mean)
-    step = step if step < 1.0 else 1.0
-    return step if q > mean else mean + 0.5 * (1.0 - mean)
+    value = excess - log_rest - mean * logit  # kl(mean, q) - budget / pulls; its slope is (q - mean) / spread
+    step = q - value * spread / (q - mean)
+    return step if step > mean else mean
 
 
 @inline
 def kl_ucb_index(mean: float, pulls: float, budget: float) -> float:
-    """Largest q in [mean, 1] with ``pulls * kl(mean, q) <= budget`` (Bernoulli), by Newton's method from above."""
+    """Largest q in [mean, 1] with ``pulls * kl(mean, q) <= budget``, Bernoulli: Newton's method from above."""
     excess = negative_entropy(mean) - budget / pulls
-    pinsker = mean + np.sqrt(0.5 * budget / pulls)
-    q, step = 1.0, pinsker if budget > 0.0 else mean
-    for _ in range(200):
-        if not step < q:
+    q, step = 2.0, mean + np.sqrt((0.5 * budget if budget > 0.0 else 0.0) / pulls)  # Pinsker's bound
+    for _ in range(_STEPS):
+        if not mean < step < q:
             break
         q = step if step < _TOP else _TOP
-        step = newton_step(q, log(q if q > 1e-300 else 1e-300), log(1.0 - q), mean, excess)
-    return q
+        log_rest = log(1.0 - q)
+        step = newton_step(q, q * (1.0 - q), log(q) - log_rest, log_rest, mean, excess)
+    return step if step < q else q
+
+
+@kernel
+def bernoulli_indices(
+    mean: FloatArray, pulls: FloatArray, offset: FloatArray, base: float, out: FloatArray
+) -> None:
+    """Index of every arm, shapes (K, B); the budget is ``base + offset``."""
+    for k in range(mean.shape[0]):
+        for b in range(mean.shape[1]):
+            n = pulls[k, b] if pulls[k, b] > 0.0 else 1.0
+            out[k, b] = kl_ucb_index(mean[k, b], n, base + offset[k, b])
+
+
+@kernel
+def bernoulli_choice(
+    mean: FloatArray, rate: FloatArray, level: FloatArray, base: float, largest: FloatArray, scratch: FloatArray, action: IntArray
+) -> None:
+    """Arm with the largest index, the lowest of equals; shapes (K, B) and (B,).
+
+    Lanes are searched in blocks, so that one that converges slowly delays few others. A lane that has converged stays
+    as it is: what the others do cannot change it.
+
+    Args:
+        mean: Empirical means p.
+        rate: 1 / pulls.
+        level: ``p log p + (1 - p) log(1 - p) - offset / pulls``.
+        base: Part of the budget that arms share.
+        largest: Largest index of the last call, where the search starts; replaced by the new one.
+        scratch: Shape (6, 64).
+        action: Where the arm is written.
+    """
+    for first in range(0, action.size, _BLOCK):
+        size = _BLOCK if first + _BLOCK < action.size else action.size - first
+        q, chosen = largest[first : first + size], action[first : first + size]
+        spread, logit, log_rest = scratch[0][:size], scratch[1][:size], scratch[2][:size]
+        candidate, arm, change = scratch[3][:size], scratch[4][:size], scratch[5][:size]
+        for b in range(size):
+            change[b], candidate[b] = 1.0, 0.0
+        for k in range(mean.shape[0]):
+            p = mean[k][first : first + size]
+            for b in range(size):
+                candidate[b] = p[b] if p[b] > candidate[b] else candidate[b]
+        for b in range(size):
+            above = 0.875 * candidate[b] + 0.125
+            above = above if above < _TOP else _TOP
+            q[b] = q[b] if q[b] > candidate[b] else above
+        for _ in range(_STEPS):
+            for b in range(size):
+                log_rest[b] = log(1.0 - q[b])
+                logit[b] = log(q[b]) - log_rest[b]
+                spread[b] = q[b] * (1.0 - q[b])
+                candidate[b] = -1.0
+            for k in range(mean.shape[0]):
+                p, r, h = mean[k][first : first + size], rate[k][first : first + size], level[k][first : first + size]
+                for b in range(size):
+                    step = newton_step(q[b], spread[b], logit[b], log_rest[b], p[b], h[b] - base * r[b])
+                    better = step > candidate[b]
+                    candidate[b] = step if better else candidate[b]
+                    arm[b] = k if better else arm[b]
+            moving = 0
+            for b in range(size):
+                active = change[b] > _TOLERANCE
+                step = candidate[b] if candidate[b] > 1e-300 else 1e-300
+                step = step if step < _TOP else _TOP
+                distance = step - q[b] if step > q[b] else q[b] - step
+                chosen[b] = int(arm[b]) if active else chosen[b]
+                q[b] = step if active else q[b]
+                change[b] = distance if active else change[b]
+                moving |= active & (distance > _TOLERANCE)
+            if not moving:
+                break
+
+
+@kernel
+def refresh(
+    level: FloatArray, rate: FloatArray, offset: FloatArray, mean: FloatArray, pulls: FloatArray, action: IntArray
+) -> None:
+    """Recompute 1 / pulls and the level of the arm that was played."""
+    for b in range(action.size):
+        a = action[b]
+        rate[a, b] = 1.0 / pulls[a, b]
+        level[a, b] = negative_entropy(mean[a, b]) - offset[a, b] * rate[a, b]
+
+
+@kernel
+def gaussian_indices(
+    mean: FloatArray, pulls: FloatArray, offset: FloatArray, base: float, sd: FloatArray, out: FloatArray
+) -> None:
+    """``mean + sd sqrt(2 budget / pulls)`` for every arm, shapes (K, B), sd is (K,)."""
+    for k in range(mean.shape[0]):
+        for b in range(mean.shape[1]):
+            budget = base + offset[k, b]
+            out[k, b] = mean[k, b] + sd[k] * np.sqrt(2.0 * (budget if budget > 0.0 else 0.0) / pulls[k, b])
+
+
+@register_agent("kl_ucb", source="Garivier and Cappe (2011), Alg. 1")
+class KLUCB(IndexPolicy):
+    """Optimism from the Kullback-Leibler divergence.
+
+    Args:
+        problem: What the agent may know: the number of arms, and the family of the rewards.
+        streams: Random streams of the batch.
+        c: Weight of log(log(t)); 0 is what [1] recommends, 3 what it proves.
+        tie: Among equal indices play the "first" arm, or a "random" one.
+    """
+
+    def __init__(self, problem: Problem, streams: Streams, *, c: float = 0.0, tie: Tie = "first") -> None:
+        if c < 0:
+            raise ValueError(f"c must be at least 0, got {c}: 0 is the usual choice")
+        super().__init__(problem, streams, tie)
+        self.c = c
+        self.sd = noise_or_unit_interval(problem)
+        self.offset = np.zeros_like(self.mean)  # what the budget of an arm has beyond the common part
+        self.rate, self.level = np.zeros_like(self.mean), np.full_like(self.mean, -HUGE)
+        self.largest_index = np.full(streams.size, 0.5)
+        self._scratch = np.empty((6, _BLOCK))
+
+    def base(self, t: int) -> float:
+        """Part of the budget that depends on the round only."""
+        log_t = log(t)
+        return log_t + self.c * log(log_t) if log_t > 1.0 else log_t
+
+    def index(self, t: int, out: FloatArray) -> None:
+        """Write every arm's index."""
+        if self.sd is None:
+            bernoulli_indices(self.mean, self.pulls, self.offset, self.base(t), out)
+        else:
+            gaussian_indices(self.mean, self.pulls, self.offset, self.base(t), self.sd, out)
+
+    def act(self, t: int, context: Any = None) -> IntArray:
+        """Choose one arm per replication: int64, shape (B,)."""
+        if self.sd is not None or self._tie is not None:
+            return super().act(t)
+        bernoulli_choice(
+            self.mean, self.rate, self.level, self.base(t), self.largest_index, self._scratch, self._action
+        )
+        return self._action
+
+    def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
+        """Absorb one round."""
+        super().update(t, action, feedback)
+        self.refresh_offset(action)
+        if self.sd is None:
+            refresh(self.level, self.rate, self.offset, self.mean, self.pulls, action)
+
+    def refresh_offset(self, action: IntArray) -> None:
+        """Recompute the offset of the arm that was played."""
+
+
+@kernel
+def minus_log_pulls(offset: FloatArray, pulls: FloatArray, action: IntArray) -> None:
+    """Offset of KL-UCB+: ``-log(pulls)`` on the arm that was played."""
+    for b in range(action.size):
+        offset[action[b], b] = -log(pulls[action[b], b])
+
+
+@register_agent("kl_ucb_plus", source="Garivier and Cappe (2011), Sect. 5")
+class KLUCBPlus(KLUCB):
+    """KL-UCB with the smaller budget ``log(t / pulls)``.
+
+    Args:
+        problem: What the agent may know: the number of arms, and the family of the rewards.
+        streams: Random streams of the batch.
+        tie: Among equal indices play the "first" arm, or a "random" one.
+    """
+
+    def __init__(self, problem: Problem, streams: Streams, *, tie: Tie = "first") -> None:
+        super().__init__(problem, streams, tie=tie)
+
+    def refresh_offset(self, action: IntArray) -> None:
+        """Recompute the offset of the arm that was played."""
+        minus_log_pulls(self.offset, self.pulls, action)
+
+
+@inline
+def plus_plus_budget(share: float, pulls: float) -> float:
+    """``log+(y (1 + log+(y)^2))`` with ``y = share / pulls``; share is T / K."""
+    y = share / pulls
+    log_y = log(y) if y > 1.0 else 0.0
+    budget = log(y * (1.0 + log_y * log_y))
+    return budget if budget > 0.0 else 0.0
+
+
+@kernel
+def plus_plus_offset(offset: FloatArray, pulls: FloatArray, action: IntArray, share: float) -> None:
+    """Offset of KL-UCB++ on the arm that was played; -HUGE stands for a budget of 0."""
+    for b in range(action.size):
+        budget = plus_plus_budget(share, pulls[action[b], b])
+        offset[action[b], b] = budget if budget > 0.0 else -HUGE
+
+
+@register_agent("kl_ucb_plus_plus", source="Menard and Garivier (2017), Sect. 3")
+class KLUCBPlusPlus(KLUCB):
+    """KL-UCB with a budget that vanishes once an arm had its share T / K of the rounds.
+
+    Args:
+        problem: What the agent may know: the number of arms, the family of the rewards, and the horizon.
+        streams: Random streams of the batch.
+        tie: Among equal indices play the "first" arm, or a "random" one.
+    """
+
+    uses_horizon = True
+
+    def __init__(self, problem: Problem, streams: Streams, *, tie: Tie = "first") -> None:
+        if problem.horizon is None:
+            raise UnsupportedProblem("needs the horizon, got none: play kl_ucb or kl_ucb_plus")
+        super().__init__(problem, streams, tie=tie)
+        self.share = problem.horizon / problem.n_arms
+
+    def base(self, t: int) -> float:
+        """Nothing: the budget depends on the pulls only."""
+        return 0.0
+
+    def refresh_offset(self, action: IntArray) -> None:
+        """Recompute the offset of the arm that was played."""
+        plus_plus_offset(self.offset, self.pulls, action, self.share)

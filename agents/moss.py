@@ -24,7 +24,7 @@ from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._index import IndexPolicy, Tie, update_means
+from ._index import IndexPolicy, Tie
 
 __all__ = ["MOSS"]
 
@@ -109,7 +109,7 @@ class MOSS(IndexPolicy):
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
-        update_means(self.mean, self.pulls, action, feedback.reward)
+        super().update(t, action, feedback)
         if self.anytime:
             refresh(self.rate, self.log_share, self.pulls, action)
         else:

@@ -23,7 +23,7 @@ from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._index import IndexPolicy, Tie, reward_interval, update_variances
+from ._index import IndexPolicy, Tie, reward_interval, update_means
 
 __all__ = ["UCBTuned"]
 
@@ -44,10 +44,18 @@ def tuned_indices(mean: FloatArray, variance: FloatArray, width: FloatArray, roo
 
 
 @kernel
-def refresh_width(width: FloatArray, pulls: FloatArray, action: IntArray) -> None:
-    """Recompute 1 / sqrt(pulls) for the arm that was played."""
+def refresh(
+    variance: FloatArray, width: FloatArray, square_sum: FloatArray, mean: FloatArray, pulls: FloatArray,
+    action: IntArray, reward: FloatArray
+) -> None:
+    """Recompute the variance and 1 / sqrt(pulls) of the arm that was played."""
     for b in range(action.size):
-        width[action[b], b] = 1.0 / np.sqrt(pulls[action[b], b])
+        a = action[b]
+        total = square_sum[a, b] + reward[b] * reward[b]
+        value = total / pulls[a, b] - mean[a, b] * mean[a, b]
+        square_sum[a, b] = total
+        variance[a, b] = value if value > 0.0 else 0.0
+        width[a, b] = 1.0 / np.sqrt(pulls[a, b])
 
 
 @register_agent("ucb_tuned", source="Auer et al. (2002), Sect. 4")
@@ -64,15 +72,14 @@ class UCBTuned(IndexPolicy):
         low, high = reward_interval(problem)
         super().__init__(problem, streams, tie)
         self.low, self.scale = low, 1.0 / (high - low)
-        self.variance = np.zeros_like(self.mean)
-        self.width = np.zeros_like(self.mean)
+        self.variance, self.width, self.square_sum = (np.zeros_like(self.mean) for _ in range(3))
 
     def index(self, t: int, out: FloatArray) -> None:
-        """Write every arm's index."""
+        """Write every arm's index, for rewards rescaled to [0, 1]."""
         tuned_indices(self.mean, self.variance, self.width, math.sqrt(log(t)), out)
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
-        reward = feedback.reward if (self.low, self.scale) == (0.0, 1.0) else (feedback.reward - self.low) * self.scale
-        update_variances(self.mean, self.variance, self.pulls, action, reward)
-        refresh_width(self.width, self.pulls, action)
+        reward = (feedback.reward - self.low) * self.scale
+        update_means(self.mean, self.pulls, self.reward_sum, action, reward)
+        refresh(self.variance, self.width, self.square_sum, self.mean, self.pulls, action, reward)

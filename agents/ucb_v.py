@@ -24,7 +24,7 @@ from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._index import IndexPolicy, Tie, reward_interval, update_variances
+from ._index import IndexPolicy, Tie, reward_interval, update_means
 
 __all__ = ["UCBV"]
 
@@ -40,13 +40,18 @@ def bernstein_indices(
 
 
 @kernel
-def refresh(error: FloatArray, rate: FloatArray, variance: FloatArray, pulls: FloatArray, action: IntArray) -> None:
+def refresh(
+    error: FloatArray, rate: FloatArray, square_sum: FloatArray, mean: FloatArray, pulls: FloatArray,
+    action: IntArray, reward: FloatArray
+) -> None:
     """Recompute sqrt(variance / pulls) and 1 / pulls for the arm that was played."""
     for b in range(action.size):
         a = action[b]
-        n = 1.0 / pulls[a, b]
-        rate[a, b] = n
-        error[a, b] = np.sqrt(variance[a, b] * n)
+        total = square_sum[a, b] + reward[b] * reward[b]
+        variance = total / pulls[a, b] - mean[a, b] * mean[a, b]
+        square_sum[a, b] = total
+        rate[a, b] = 1.0 / pulls[a, b]
+        error[a, b] = np.sqrt((variance if variance > 0.0 else 0.0) * rate[a, b])
 
 
 @register_agent("ucb_v", source="Audibert, Munos and Szepesvari (2009), eq. (2)")
@@ -67,17 +72,18 @@ class UCBV(IndexPolicy):
         for name, value in (("zeta", zeta), ("c", c)):
             if value <= 0:
                 raise ValueError(f"{name} must be positive, got {value}: 1 is the usual choice")
-        low, high = reward_interval(problem)
+        self.low, high = reward_interval(problem)
         super().__init__(problem, streams, tie)
-        self.zeta, self.bias = zeta, 3.0 * c * (high - low) * zeta
-        self.variance, self.error, self.rate = (np.zeros_like(self.mean) for _ in range(3))
+        self.zeta, self.bias = zeta, 3.0 * c * (high - self.low) * zeta
+        self.error, self.rate, self.square_sum = (np.zeros_like(self.mean) for _ in range(3))
 
     def index(self, t: int, out: FloatArray) -> None:
-        """Write every arm's index."""
+        """Write every arm's index, for rewards that start at 0."""
         root = math.sqrt(2.0 * self.zeta * log(t))
         bernstein_indices(self.mean, self.error, self.rate, root, self.bias * log(t), out)
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
-        update_variances(self.mean, self.variance, self.pulls, action, feedback.reward)
-        refresh(self.error, self.rate, self.variance, self.pulls, action)
+        reward = feedback.reward - self.low
+        update_means(self.mean, self.pulls, self.reward_sum, action, reward)
+        refresh(self.error, self.rate, self.square_sum, self.mean, self.pulls, action, reward)

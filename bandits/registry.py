@@ -16,6 +16,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import pkgutil
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -77,7 +78,7 @@ class Plugin:
 
 
 _entries: dict[Kind, dict[str, Entry]] = {"agent": {}, "environment": {}, "experiment": {}}
-_plugins: dict[str, Plugin] = {}
+_plugins: dict[str, Plugin] = {}  # by path: an edited file replaces its former text
 _builtin_loaded: set[Kind] = set()
 _entry_points_loaded = False
 
@@ -104,8 +105,7 @@ def _register(kind: Kind, name: str, source: str) -> Callable[[T], T]:
     def decorate(target: T) -> T:
         origin = getattr(target, "__module__", None) if inspect.isclass(target) else _calling_module()
         known = _entries[kind].get(name)
-        scripts = {"__main__", "__mp_main__"}  # a file of ours run as a script registers itself a second time
-        if known is not None and known.origin != origin and not scripts & {known.origin, origin}:
+        if known is not None and not _same_file(known.origin, origin or ""):
             raise BadParameter(
                 f"the {kind} name '{name}' is taken by {known.origin}: register yours under another name"
             )
@@ -116,6 +116,13 @@ def _register(kind: Kind, name: str, source: str) -> Callable[[T], T]:
         return target
 
     return decorate
+
+
+def _same_file(a: str, b: str) -> bool:
+    """Whether two modules are one file: loaded again, run as a script, or a plug-in that was edited."""
+    scripts = {"__main__", "__mp_main__"}
+    plugin = re.compile(r"^(bandits_plugin_.*)_[0-9a-f]{12}$")
+    return a == b or bool(scripts & {a, b}) or plugin.sub(r"\1", a) == plugin.sub(r"\1", b)
 
 
 def _calling_module() -> str:
@@ -199,7 +206,7 @@ def load_plugin(plugin: Plugin | str | Path) -> ModuleType:
         plugin = _read_plugin(Path(plugin))
     digest = hashlib.sha256(plugin.text.encode()).hexdigest()[:12]
     name = f"bandits_plugin_{Path(plugin.path).stem}_{digest}".replace("-", "_").replace(" ", "_")
-    if name in sys.modules:
+    if name in sys.modules and plugin.path in _plugins and _plugins[plugin.path].text == plugin.text:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, _file_of(plugin, digest))
     if spec is None or spec.loader is None:
@@ -213,7 +220,7 @@ def load_plugin(plugin: Plugin | str | Path) -> ModuleType:
         if isinstance(error, KeyboardInterrupt):
             raise
         raise PluginError(f"the plug-in {plugin.path} failed to load: {_where(error, plugin.path)}") from error
-    _plugins[name] = plugin
+    _plugins[plugin.path] = plugin
     return module
 
 

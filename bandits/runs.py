@@ -24,13 +24,13 @@ import pyarrow.compute as pc
 
 from . import __version__
 from .analysis import cell_table
-from .errors import PluginError, RunFolderError
+from .errors import PlayError, PluginError, RunFolderError
 from .experiment import Cell, Experiment
 from .jobs import SimulationJob
 from .progress import Progress, SilentProgress
 from .registry import load_plugin, plugins
 from .scheduler import Failure, Outcome, Settings, run_jobs
-from .store import SCHEMA_VERSION, RunFolder
+from .store import SCHEMA_VERSION, Part, RunFolder, missing_ranges
 from .streams import STREAM_VERSION
 
 __all__ = ["Finding", "Run", "reopen", "resume", "start", "verify"]
@@ -84,7 +84,7 @@ def start(
         "failures": [],
         "timing": {},
         "started": _utc(),
-        "plugins": [{"path": p.path, "sha256": _digest(p.text)} for p in plugins()],
+        "plugins": _plugin_facts(),
         "versions": _versions(),
         "commit": _commit(),
         "machine": _machine(),
@@ -115,7 +115,8 @@ def resume(
     Raises:
         UsageError: The folder cannot be continued; nothing was run.
     """
-    folder, facts, experiment = reopen(place)
+    progress = progress or SilentProgress()
+    folder, facts, experiment = reopen(place, progress)
     if replications is not None:
         if replications < experiment.replications:
             raise RunFolderError(
@@ -138,15 +139,33 @@ def resume(
         sink = io.BytesIO()
         pq.write_table(cell_table(cells), sink, compression="zstd")
         folder.write("cells.parquet", sink.getvalue())
-    return _run(folder, facts, cells, settings or Settings(), progress or SilentProgress(), batch)
+    if {plugin["sha256"] for plugin in facts["plugins"]} != {_digest(p.text) for p in plugins()}:
+        _check_continuity(folder, cells, place)
+        facts["plugins"] = _plugin_facts()
+    return _run(folder, facts, cells, settings or Settings(), progress, batch)
 
 
-def reopen(place: str | Path) -> tuple[RunFolder, dict[str, Any], Experiment]:
-    """Open a run, load its plug-ins, and read back its declaration.
+def _check_continuity(folder: RunFolder, cells: list[Cell], place: str | Path) -> None:
+    """Refuse changed plug-ins if they would continue a half-finished cell with other numbers."""
+    for cell in cells:
+        parts = folder.parts(cell.key)
+        if parts and missing_ranges(cell.replications, parts) and not _replay(folder, cell, parts[0], parts[0].first):
+            raise RunFolderError(
+                f"the plug-ins of {place} have changed, and '{cell.label}' no longer plays as in its finished "
+                "replications: start a new run"
+            )
+
+
+def _plugin_facts() -> list[dict[str, str]]:
+    return [{"path": p.path, "sha256": _digest(p.text)} for p in plugins()]
+
+
+def reopen(place: str | Path, progress: Progress | None = None) -> tuple[RunFolder, dict[str, Any], Experiment]:
+    """Open a run, load its plug-ins, and read back its declaration. A plug-in that has changed is said so.
 
     Raises:
         RunFolderError: There is no run, or its random streams are of another version.
-        PluginError: A plug-in file is gone or has changed.
+        PluginError: A plug-in file is gone.
     """
     folder = RunFolder.open(place)
     facts = folder.facts()
@@ -155,15 +174,15 @@ def reopen(place: str | Path) -> tuple[RunFolder, dict[str, Any], Experiment]:
             f"{place} was drawn with random streams of version {facts.get('streams')}, "
             f"this is version {STREAM_VERSION}: use bandits {facts.get('versions', {}).get('bandits', 'of the time')}"
         )
-    loaded = {_digest(p.text) for p in plugins()}
-    for plugin in facts.get("plugins", []):
-        if plugin["sha256"] in loaded:
-            continue
+    for plugin in facts["plugins"]:
         path = Path(plugin["path"])
-        if not path.is_file() or _digest(path.read_text(encoding="utf-8")) != plugin["sha256"]:
-            state = "has changed" if path.is_file() else "is gone"
-            raise PluginError(f"the run used the plug-in {path}, which {state}: pass the same file with --plugin")
-        load_plugin(path)
+        elsewhere = {Path(p.path).name for p in plugins() if p.path != plugin["path"]}
+        if path.name not in elsewhere:
+            if not path.is_file():
+                raise PluginError(f"the run used the plug-in {path}, which is gone: pass it with --plugin")
+            load_plugin(path)
+        if progress is not None and plugin["sha256"] not in {_digest(p.text) for p in plugins()}:
+            progress.say(f"the plug-in {path.name} has changed since the run began; finished parts stay as they are")
     return folder, facts, Experiment.from_json(facts["experiment"])
 
 
@@ -248,18 +267,25 @@ def verify(
         parts = folder.parts(cell.key)
         present = [r for part in parts for r in range(part.first, part.last + 1)]
         chosen = _spread(present, sample)
-        job = SimulationJob(cell, batch=1)
         differing = []
         for r in chosen:
             part = next(part for part in parts if part.first <= r <= part.last)
-            table = folder.read_part(part)
-            logged = table.filter(pc.equal(table["replication"], r))
-            if not _same_bits(logged, job.run(r, 1)):
+            if not _replay(folder, cell, part, r):
                 differing.append(r)
         finding = Finding(cell.key, cell.label, chosen, differing, cell.replications - len(set(present)))
         findings.append(finding)
         report(finding)
     return findings
+
+
+def _replay(folder: RunFolder, cell: Cell, part: Part, replication: int) -> bool:
+    """Play one replication alone and say whether its log has the same bits."""
+    table = folder.read_part(part)
+    logged = table.filter(pc.equal(table["replication"], replication))
+    try:
+        return _same_bits(logged, SimulationJob(cell, batch=1).run(replication, 1))
+    except PlayError:
+        return False
 
 
 def _spread(values: Sequence[int], count: int) -> list[int]:
