@@ -106,7 +106,8 @@ def noise_or_unit_interval(problem: Problem) -> FloatArray | None:
     if problem.reward_range == (0.0, 1.0):
         return None
     raise UnsupportedProblem(
-        f"needs rewards in [0, 1] or Gaussian rewards of known noise, got {_rewards(problem)}: rescale them, or play ucb1"
+        f"needs rewards in [0, 1] or Gaussian rewards of known noise, got {_rewards(problem)}: "
+        f"rescale them, or play ucb1"
     )
 
 

@@ -26,7 +26,7 @@ __all__ = ["Evidence", "bernoulli_kl", "negative_entropy", "safe_log"]
 
 @inline
 def safe_log(x: float) -> float:
-    """Logarithm, with 1e-300 in place of 0: then ``0 * safe_log(0)`` is 0."""
+    """Logarithm that takes 0 for 1e-300, so that 0 log 0 is 0."""
     return log(x if x > 1e-300 else 1e-300)
 
 
@@ -63,7 +63,7 @@ def bernoulli_evidence(
     log_rest: FloatArray,
     out: FloatArray,
 ) -> None:
-    """``pulls * kl(mean, best)``, exactly 0 for the best arm: (K, B); ``log_best`` and ``log_rest`` are scratch (B,)."""
+    """``pulls * kl(mean, best)``, exactly 0 for the best arm: (K, B); log_best and log_rest are scratch (B,)."""
     for b in range(best.size):
         log_best[b] = safe_log(best[b])
         log_rest[b] = safe_log(1.0 - best[b])

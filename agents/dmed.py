@@ -1,18 +1,18 @@
 """DMED, deterministic minimum empirical divergence (Honda and Takemura, 2010), and DMED+.
 
-Plays through a list of arms in ascending order. After each round t, every arm a that is not waiting in the list joins the
-*next* list if
+Plays through a list of arms in ascending order. After each round t, every arm a that is not waiting in the list
+joins the *next* list if
 
     pulls[a] * kl(mean[a], max of the means) <= log(t)                     DMED
     pulls[a] * kl(mean[a], max of the means) <= log(t) - log(pulls[a])     DMED+ (plus=True)
 
-and when the list is used up the next one takes its place. The best arm always joins, so no list is empty. The regret
-matches the Lai-Robbins bound to first order for Bernoulli rewards.
+and when the list is used up the next one takes its place. The best arm always joins, so no list is empty. The
+regret matches the Lai-Robbins bound to first order for Bernoulli rewards.
 
 The names are those of Garivier and Cappe [2]: the algorithm of [1] itself is the one that [2] and we call DMED+.
 
-Differences from [1]: the first list holds every arm, and playing it is the initialisation; for non-binary rewards in [0, 1]
-it takes the Bernoulli divergence, which is smaller than the infimum over all distributions that [1] uses.
+Differences from [1]: the first list holds every arm, and playing it is the initialisation; for non-binary rewards
+in [0, 1] it takes the Bernoulli divergence, which is smaller than the infimum over all distributions that [1] uses.
 
 References:
     [1] Honda and Takemura, "An Asymptotically Optimal Bandit Algorithm for Bounded Support Models", COLT 2010.
@@ -30,8 +30,8 @@ from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._kl import Evidence
 from ._index import update_means
+from ._kl import Evidence
 
 __all__ = ["DMED"]
 
@@ -55,7 +55,12 @@ def strike(waiting: FloatArray, log_pulls: FloatArray, pulls: FloatArray, plus: 
 
 @kernel
 def extend(
-    waiting: FloatArray, following: FloatArray, evidence: FloatArray, log_pulls: FloatArray, log_t: float, left: FloatArray
+    waiting: FloatArray,
+    following: FloatArray,
+    evidence: FloatArray,
+    log_pulls: FloatArray,
+    log_t: float,
+    left: FloatArray,
 ) -> None:
     """Let arms join the next list; where the list is used up, start the next one. ``left`` is scratch (B,)."""
     for b in range(left.size):

@@ -4,8 +4,8 @@ With ``decay`` the probability is the one of Auer, Cesa-Bianchi and Fischer (200
 
     epsilon(t) = min(1, c K / (d^2 t))
 
-whose regret is O(log T) if d is at most the smallest gap and c > 5 ([1], Theorem 3; rewards in [0, 1]). With a fixed
-epsilon the regret is linear: ``epsilon * mean gap * T`` at least. Exploring is uniform over all arms.
+whose regret is O(log T) if d is at most the smallest gap and c > 5 ([1], Theorem 3; rewards in [0, 1]). With a
+fixed epsilon the regret is linear: ``epsilon * mean gap * T`` at least. Exploring is uniform over all arms.
 
 Differences from [1]: when it does not explore, an arm that was never played counts as the best one.
 

@@ -4,9 +4,9 @@ For two Gaussian arms of noise sigma whose gap is known, the regret is smallest 
 
     m = max(1, ceil(4 sigma^2 / gap^2 * log(T gap^2 / (4 sigma^2))))
 
-([1], equation (6.5); it is then at most ``gap + 4 sigma^2 / gap * (1 + max(0, log(T gap^2 / (4 sigma^2))))``). Without a
-gap the default is ``m = ceil((T / K)^(2/3) * log(T)^(1/3))``, whose regret is O(T^(2/3) (K log T)^(1/3)) on every instance
-with rewards in [0, 1] ([2], Theorem 1.5, with constants dropped).
+([1], equation (6.5); it is then at most ``gap + 4 sigma^2 / gap * (1 + max(0, log(T gap^2 / (4 sigma^2))))``).
+Without a gap the default is ``m = ceil((T / K)^(2/3) * log(T)^(1/3))``, whose regret is O(T^(2/3) (K log T)^(1/3))
+on every instance with rewards in [0, 1] ([2], Theorem 1.5, with constants dropped).
 
 References:
     [1] Lattimore and Szepesvari, "Bandit Algorithms", Cambridge University Press (2020), Chapter 6.

@@ -4,14 +4,16 @@ Plays the arm with the smallest index
 
     pulls[a] * kl(mean[a], max of the means) + log(pulls[a])
 
-For Bernoulli rewards, and for Gaussian ones of known noise, the regret matches the Lai-Robbins bound, with a finite-time
-bound of the form ``sum of gap / kl * log T + O(1)`` ([1], Theorem 3). The index uses no horizon, round or tuning.
+For Bernoulli rewards, and for Gaussian ones of known noise, the regret matches the Lai-Robbins bound, with a
+finite-time bound of the form ``sum of gap / kl * log T + O(1)`` ([1], Theorem 3). The index uses no horizon, round
+or tuning.
 
 Differences from [1]: for non-binary rewards in [0, 1] it takes the Bernoulli divergence, which is smaller than the
 infimum over all distributions that [1] uses; the policy stays consistent but explores more.
 
 References:
-    [1] Honda and Takemura, "Non-Asymptotic Analysis of a New Bandit Algorithm for Semi-Bounded Rewards", JMLR 16 (2015).
+    [1] Honda and Takemura, "Non-Asymptotic Analysis of a New Bandit Algorithm for Semi-Bounded Rewards", JMLR 16
+        (2015).
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ Plays the arm with the largest index: the largest q that the observations leave 
     budget = log(t / pulls[a])                                     KL-UCB+ [1, Section 5]
     budget = log+(y (1 + log+(y)^2)),  y = T / (K pulls[a])        KL-UCB++ [2]; log+ is max(0, log)
 
-kl is the Bernoulli divergence for rewards in [0, 1] (valid for non-binary ones too), and (p - q)^2 / (2 sd^2) for Gaussian
-rewards, where the index is ``mean + sd sqrt(2 budget / pulls)``. The regret matches the Lai-Robbins bound for Bernoulli
-rewards ([1], Theorem 2), and that of KL-UCB++ is of order sqrt(K T) besides ([2], Theorem 1).
+kl is the Bernoulli divergence for rewards in [0, 1] (valid for non-binary ones too), and (p - q)^2 / (2 sd^2) for
+Gaussian rewards, where the index is ``mean + sd sqrt(2 budget / pulls)``. The regret matches the Lai-Robbins bound
+for Bernoulli rewards ([1], Theorem 2), and that of KL-UCB++ is of order sqrt(K T) besides ([2], Theorem 1).
 
-How the largest Bernoulli index is found, without computing the others: each index is the root in q of a convex function,
-so a Newton step from any q above the means lands on or above it, and the largest of the arms' steps on or above the
-largest index. Repeating this converges to the largest index, and the arm that attains it is the answer. The two logarithms
-of a step are then per replication, not per arm.
+How the largest Bernoulli index is found, without computing the others: each index is the root in q of a convex
+function, so a Newton step from any q above the means lands on or above it, and the largest of the arms' steps on or
+above the largest index. Repeating this converges to the largest index, and the arm that attains it is the answer.
+The two logarithms of a step are then per replication, not per arm.
 
 References:
     [1] Garivier and Cappe, "The KL-UCB Algorithm for Bounded Stochastic Bandits and Beyond", COLT 2011.
@@ -40,7 +40,7 @@ from ._kl import negative_entropy
 __all__ = ["KLUCB", "KLUCBPlus", "KLUCBPlusPlus"]
 
 _TOP = 1.0 - 1e-15  # largest q whose logarithms are taken
-_TOLERANCE = 1e-7  # of the last Newton step; it leaves about the square of its own length
+_TOLERANCE = 4e-7  # of the last Newton step, times q (1 - q); it leaves about the square of its own length
 _BLOCK = 64
 _STEPS = 200  # never reached: a dozen steps suffice
 
@@ -66,7 +66,7 @@ def newton_step(q: float, spread: float, logit: float, log_rest: float, mean: fl
 def kl_ucb_index(mean: float, pulls: float, budget: float) -> float:
     """Largest q in [mean, 1] with ``pulls * kl(mean, q) <= budget``, Bernoulli: Newton's method from above."""
     excess = negative_entropy(mean) - budget / pulls
-    q, step = 2.0, mean + np.sqrt((0.5 * budget if budget > 0.0 else 0.0) / pulls)  # Pinsker's bound
+    q, step = HUGE, mean + np.sqrt((0.5 * budget if budget > 0.0 else 0.0) / pulls)  # Pinsker's bound
     for _ in range(_STEPS):
         if not mean < step < q:
             break
@@ -77,9 +77,7 @@ def kl_ucb_index(mean: float, pulls: float, budget: float) -> float:
 
 
 @kernel
-def bernoulli_indices(
-    mean: FloatArray, pulls: FloatArray, offset: FloatArray, base: float, out: FloatArray
-) -> None:
+def bernoulli_indices(mean: FloatArray, pulls: FloatArray, offset: FloatArray, base: float, out: FloatArray) -> None:
     """Index of every arm, shapes (K, B); the budget is ``base + offset``."""
     for k in range(mean.shape[0]):
         for b in range(mean.shape[1]):
@@ -89,7 +87,13 @@ def bernoulli_indices(
 
 @kernel
 def bernoulli_choice(
-    mean: FloatArray, rate: FloatArray, level: FloatArray, base: float, largest: FloatArray, scratch: FloatArray, action: IntArray
+    mean: FloatArray,
+    rate: FloatArray,
+    level: FloatArray,
+    base: float,
+    largest: FloatArray,
+    scratch: FloatArray,
+    action: IntArray,
 ) -> None:
     """Arm with the largest index, the lowest of equals; shapes (K, B) and (B,).
 
@@ -135,14 +139,14 @@ def bernoulli_choice(
                     arm[b] = k if better else arm[b]
             moving = 0
             for b in range(size):
-                active = change[b] > _TOLERANCE
+                active = change[b] > _TOLERANCE * spread[b]
                 step = candidate[b] if candidate[b] > 1e-300 else 1e-300
                 step = step if step < _TOP else _TOP
                 distance = step - q[b] if step > q[b] else q[b] - step
                 chosen[b] = int(arm[b]) if active else chosen[b]
                 q[b] = step if active else q[b]
                 change[b] = distance if active else change[b]
-                moving |= active & (distance > _TOLERANCE)
+                moving |= active & (distance > _TOLERANCE * spread[b])
             if not moving:
                 break
 

@@ -5,9 +5,9 @@ Plays the arm with the largest index
     mean[a] + scale[a] * sqrt(max(0, log(T / (K pulls[a]))) / pulls[a])                         horizon T known
     mean[a] + scale[a] * sqrt((1 + alpha) / 2 * max(0, log(t / (K pulls[a]))) / pulls[a])       anytime
 
-``scale`` is the width of the interval that holds the rewards, or twice the standard deviation of Gaussian ones: both are
-twice the sub-Gaussian constant. The regret on any instance with rewards in [0, 1] is at most ``49 sqrt(T K)`` for the
-first [1], and of order ``sqrt(T K)`` for the second [2].
+``scale`` is the width of the interval that holds the rewards, or twice the standard deviation of Gaussian ones:
+both are twice the sub-Gaussian constant. The regret on any instance with rewards in [0, 1] is at most ``49 sqrt(T
+K)`` for the first [1], and of order ``sqrt(T K)`` for the second [2].
 
 References:
     [1] Audibert and Bubeck, "Minimax policies for adversarial and stochastic bandits", COLT 2009, Section 2.

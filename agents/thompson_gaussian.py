@@ -4,13 +4,13 @@ Plays every arm once, in order, and then the arm with the largest sample of its 
 
     sample[k] ~ N(mean[k], scale[k]^2 / pulls[k])
 
-``scale`` is the known standard deviation of Gaussian rewards. For rewards in an interval it is half the interval's width:
-they are sub-Gaussian with that constant (Hoeffding), and the posterior is then a device, not a belief. The regret is
-O(sum scale^2 / gap * log T); for Gaussian rewards the constant is that of Lai and Robbins.
+``scale`` is the known standard deviation of Gaussian rewards. For rewards in an interval it is half the
+interval's width: they are sub-Gaussian with that constant (Hoeffding), and the posterior is then a device, not a
+belief. The regret is O(sum scale^2 / gap * log T); for Gaussian rewards the constant is that of Lai and Robbins.
 
 References:
-    [1] Agrawal and Goyal, "Further Optimal Regret Bounds for Thompson Sampling", AISTATS 2013, Section 2 (which adds 1 to
-        the pulls instead of playing every arm once, and takes scale = 1).
+    [1] Agrawal and Goyal, "Further Optimal Regret Bounds for Thompson Sampling", AISTATS 2013, Section 2 (which
+        adds 1 to the pulls instead of playing every arm once, and takes scale = 1).
     [2] Honda and Takemura, "Optimality of Thompson Sampling for Gaussian Bandits Depends on Priors", AISTATS 2014.
 """
 
@@ -32,10 +32,9 @@ __all__ = ["ThompsonGaussian"]
 
 @kernel
 def choose(
-    key: Key, t: int, mean: FloatArray, width: FloatArray, huge: float, normals: FloatArray, action: IntArray,
-    best: FloatArray,
-) -> None:  # fmt: skip
-    """Argmax of ``mean + width * normal``; arms that were never played (width ``huge``) come first. normals: (2, B)."""
+    key: Key, t: int, mean: FloatArray, width: FloatArray, normals: FloatArray, action: IntArray, best: FloatArray
+) -> None:
+    """Argmax of ``mean + width * normal``; arms that were never played come first. normals is scratch (2, B)."""
     n_arms, size = mean.shape
     for b in range(size):
         best[b] = -np.inf
@@ -47,7 +46,7 @@ def choose(
         row = normals[k % 2]
         for b in range(size):
             sample = mean[k, b] + width[k, b] * row[b]
-            sample = huge if width[k, b] == huge else sample
+            sample = HUGE if width[k, b] == HUGE else sample
             better = sample > best[b]
             best[b] = sample if better else best[b]
             action[b] = k if better else action[b]
@@ -75,8 +74,8 @@ class ThompsonGaussian:
     Args:
         problem: What the agent may know: the number of arms, and the scale of the rewards.
         streams: Random streams of the batch.
-        scale: Standard deviation of one reward; None takes the known noise level of each arm, or else half the width of
-            the interval that holds the rewards (0.5 for rewards in [0, 1]).
+        scale: Standard deviation of one reward; None takes the known noise level of each arm, or else half
+            the width of the interval that holds the rewards (0.5 for rewards in [0, 1]).
 
     Attributes:
         mean: Empirical means, shape (K, B).
@@ -96,7 +95,7 @@ class ThompsonGaussian:
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
-        choose(self._key, t, self.mean, self.width, HUGE, self._normals, self._action, self._best)
+        choose(self._key, t, self.mean, self.width, self._normals, self._action, self._best)
         return self._action
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
@@ -105,7 +104,7 @@ class ThompsonGaussian:
 
 
 def noise_scale(problem: Problem, scale: float | None) -> FloatArray:
-    """Sub-Gaussian constant of each arm, shape (K,): as given, else the noise level, else half the interval's width."""
+    """Sub-Gaussian constant of each arm (K,): as given, else the noise level, else half the interval's width."""
     if scale is not None:
         if not 0.0 < scale < np.inf:
             raise ValueError(f"scale must be positive, got {scale}: it is the standard deviation of one reward")

@@ -4,9 +4,9 @@ Plays the arm with the largest index
 
     mean[a] + scale[a] * sqrt(alpha * log(t) / pulls[a])
 
-For rewards in [0, 1] the expected regret is O(log T) for every alpha > 1/2, and may be polynomial in T below ([1]; they
-and [2] write rho for alpha). For Gaussian rewards ``scale`` is the standard deviation,
-and the corresponding threshold is alpha = 2, which is UCB1. The default 4 is the value that the gossip papers use.
+For rewards in [0, 1] the expected regret is O(log T) for every alpha > 1/2, and may be polynomial in T below ([1];
+they and [2] write rho for alpha). For Gaussian rewards ``scale`` is the standard deviation, and the corresponding
+threshold is alpha = 2, which is UCB1. The default 4 is the value that the gossip papers use.
 
 References:
     [1] Audibert, Munos and Szepesvari, "Exploration-exploitation tradeoff using variance estimates in multi-armed

@@ -4,8 +4,9 @@ Plays the arm with the largest index
 
     mean[a] + sqrt(log(t) / pulls[a] * min(1/4, variance[a] + sqrt(2 log(t) / pulls[a])))
 
-for rewards in [0, 1]; 1/4 is the largest variance that such rewards can have. ``variance`` is the empirical one. [1] has
-no proof of a regret bound for it, but reports that it beats UCB1 in practice. Rewards in another interval are rescaled.
+for rewards in [0, 1]; 1/4 is the largest variance that such rewards can have. ``variance`` is the empirical one.
+[1] has no proof of a regret bound for it, but reports that it beats UCB1 in practice. Rewards in another interval
+are rescaled.
 
 References:
     [1] Auer, Cesa-Bianchi and Fischer, "Finite-time Analysis of the Multiarmed Bandit Problem", Machine Learning 47
@@ -45,8 +46,13 @@ def tuned_indices(mean: FloatArray, variance: FloatArray, width: FloatArray, roo
 
 @kernel
 def refresh(
-    variance: FloatArray, width: FloatArray, square_sum: FloatArray, mean: FloatArray, pulls: FloatArray,
-    action: IntArray, reward: FloatArray
+    variance: FloatArray,
+    width: FloatArray,
+    square_sum: FloatArray,
+    mean: FloatArray,
+    pulls: FloatArray,
+    action: IntArray,
+    reward: FloatArray,
 ) -> None:
     """Recompute the variance and 1 / sqrt(pulls) of the arm that was played."""
     for b in range(action.size):

@@ -4,9 +4,9 @@ Plays the arm with the largest index
 
     mean[a] + sqrt(2 variance[a] zeta log(t) / pulls[a]) + 3 c reward_width zeta log(t) / pulls[a]
 
-where ``variance`` is the empirical one, divided by the pulls. The empirical Bernstein bound behind it makes the regret
-grow with the variances of the arms: at most ``10 sum (variance / gap + 2 reward_width) log(T)`` for zeta = 1.2 and c = 1
-([1], Section 3), the sum over the suboptimal arms with their true variances.
+where ``variance`` is the empirical one, divided by the pulls. The empirical Bernstein bound behind it makes the
+regret grow with the variances of the arms: at most ``10 sum (variance / gap + 2 reward_width) log(T)`` for zeta =
+1.2 and c = 1 ([1], Section 3), the sum over the suboptimal arms with their true variances.
 
 References:
     [1] Audibert, Munos and Szepesvari, "Exploration-exploitation tradeoff using variance estimates in multi-armed
@@ -41,8 +41,13 @@ def bernstein_indices(
 
 @kernel
 def refresh(
-    error: FloatArray, rate: FloatArray, square_sum: FloatArray, mean: FloatArray, pulls: FloatArray,
-    action: IntArray, reward: FloatArray
+    error: FloatArray,
+    rate: FloatArray,
+    square_sum: FloatArray,
+    mean: FloatArray,
+    pulls: FloatArray,
+    action: IntArray,
+    reward: FloatArray,
 ) -> None:
     """Recompute sqrt(variance / pulls) and 1 / pulls for the arm that was played."""
     for b in range(action.size):

@@ -168,12 +168,9 @@ class PoolBackend:
 
 def _stop(pool: ProcessPoolExecutor) -> None:
     """Leave at once: nothing that is still running is wanted any more."""
-    processes = list((getattr(pool, "_processes", None) or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
         process.terminate()
-    for process in processes:
-        process.join(timeout=5)
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _died(task: Task) -> str:

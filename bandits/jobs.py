@@ -71,9 +71,9 @@ class SimulationJob:
         """Time a few rounds of one batch."""
         self.prepare()
         lanes, pilot = self._batch, min(_PILOT_ROUNDS, self.cell.horizon)
-        start = time.process_time()
+        start = time.perf_counter()
         self._play(0, lanes, (pilot,))
-        seconds = max(time.process_time() - start, 1e-6) * self.cell.horizon / pilot
+        seconds = max(time.perf_counter() - start, 1e-6) * self.cell.horizon / pilot
         return Estimate(seconds=seconds / lanes, rows=len(self.cell.checkpoints), chunk=lanes)
 
     def run(self, first: int, count: int) -> pa.Table:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .analysis import CellFacts, Curve, Log, load
 from .errors import BadParameter, RunFolderError, UsageError, did_you_mean
+from .tables import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +89,8 @@ def draw_regret(opened: Log, *, agents: Sequence[str] | None = None, log: str = 
 
 
 def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve], labels: list[str], log: str) -> None:
-    highest = 0.0
+    last = {facts.agent: float(curves[facts.cell].mean[-1]) for facts in cells if curves[facts.cell].replications}
+    top = _top(list(last.values()))
     for facts in cells:
         curve = curves[facts.cell]
         if not curve.replications:
@@ -97,7 +101,6 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
         if curve.replications > 1:
             low, high = curve.mean - curve.half_width, curve.mean + curve.half_width
             panel.fill_between(curve.t, low, high, color=style["color"], alpha=0.18, linewidth=0)
-        highest = max(highest, float(curve.mean.max()))
     bound = next((facts.bound for facts in cells if facts.bound is not None), None)
     if bound is not None:
         t = cells[0].checkpoints
@@ -108,12 +111,22 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
     if "y" in log.replace("auto", ""):
         panel.set_yscale("log")
     else:
-        panel.set_ylim(0, 1.06 * highest if highest > 0 else 1.0)
+        panel.set_ylim(0, top)
+        leaving = [f"{agent} {number(value, 3)}" for agent, value in last.items() if value > top]
+        if leaving:
+            text = "leaving the panel: " + ", ".join(leaving)
+            panel.text(0.02, 0.98, textwrap.fill(text, 46), transform=panel.transAxes, va="top", fontsize=8)
     panel.set_xlim(cells[0].checkpoints[0], cells[0].checkpoints[-1])
     panel.set_xlabel("round t")
     panel.set_ylabel("cumulative regret")
     panel.grid(alpha=0.25, linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def _top(last: list[float]) -> float:
+    """Upper end of the axis: the worst final regret, unless it dwarfs the others (four times the median)."""
+    near = [value for value in last if value <= 4.0 * statistics.median(last)] or last
+    return 1.08 * max(near, default=0.0) or 1.0
 
 
 def _chosen(opened: Log, agents: Sequence[str] | None) -> list[CellFacts]:
@@ -128,6 +141,4 @@ def _chosen(opened: Log, agents: Sequence[str] | None) -> list[CellFacts]:
 
 
 def _wrapped(title: str, width: int = 64) -> str:
-    import textwrap
-
     return "\n".join(textwrap.wrap(title, width)).replace("$", r"\$")

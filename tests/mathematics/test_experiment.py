@@ -1,0 +1,147 @@
+"""Declarations: checkpoints, keys, parameters."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bandits import Experiment, agent, environment
+from bandits.errors import BadParameter, UnsupportedProblem
+from bandits.experiment import log_spaced
+
+ENVIRONMENT = environment("bernoulli", means=[0.9, 0.8])
+
+
+def experiment(**changes):
+    fields = {"name": "e", "environments": [ENVIRONMENT], "agents": [agent("ucb1")], "horizon": 100, "replications": 4}
+    return Experiment(**(fields | changes))
+
+
+@given(horizon=st.integers(1, 10**9), count=st.integers(1, 400))
+def test_log_spaced_rounds_are_as_many_as_asked_distinct_and_end_at_the_horizon(horizon, count):
+    rounds = log_spaced(horizon, count)
+    assert len(rounds) == min(horizon, count)
+    assert rounds[-1] == horizon
+    assert rounds[0] >= 1
+    assert all(a < b for a, b in pairwise(rounds))
+
+
+def test_log_spaced_rounds_are_even_in_log_t_once_integers_allow():
+    rounds = log_spaced(10**6, 50)
+    ratios = [b / a for a, b in zip(rounds[-20:], rounds[-19:], strict=False)]
+    assert max(ratios) / min(ratios) < 1.01
+
+
+def test_the_key_is_what_a_cell_is():
+    (cell,) = experiment().cells()
+    same = [
+        experiment(replications=9),
+        experiment(name="other", summary="words"),
+        experiment(agents=[agent("ucb1", c=2)]),
+        experiment(agents=[agent("ucb1", c=2.0, tie="first")]),
+        experiment(environments=[environment("bernoulli", means=(0.9, 0.8))]),
+    ]
+    assert {other.cells()[0].key for other in same} == {cell.key}
+    different = [
+        experiment(seed=1),
+        experiment(horizon=101),
+        experiment(agents=[agent("ucb1", c=2.5)]),
+        experiment(environments=[environment("bernoulli", means=[0.8, 0.9])]),
+        experiment(every=10),
+    ]
+    keys = {other.cells()[0].key for other in different}
+    assert len(keys) == len(different)
+    assert cell.key not in keys
+
+
+def test_a_cell_declared_twice_is_refused():
+    with pytest.raises(BadParameter, match="declared twice"):
+        experiment(agents=[agent("ucb1"), agent("ucb1", c=2.0)]).cells()
+
+
+def test_a_declaration_survives_json():
+    import json
+
+    declared = experiment(agents=[agent("ucb1", c=0.5), agent("ucb1_numpy")], extras=("pulls",), every=7)
+    read = Experiment.from_json(json.loads(json.dumps(declared.as_json())))
+    assert [cell.key for cell in read.cells()] == [cell.key for cell in declared.cells()]
+
+
+def test_override_changes_the_named_parameter_only():
+    changed = experiment(agents=[agent("ucb1"), agent("ucb1_numpy")]).override("ucb1.c", 0.5)
+    assert [spec.parameters["c"] for spec in changed.agents] == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"horizon": 0}, "horizon must be"),
+        ({"horizon": 2.5}, "horizon must be"),
+        ({"horizon": True}, "horizon must be"),
+        ({"replications": -1}, "replications must be"),
+        ({"seed": 2**64}, "seed must be"),
+        ({"seed": 1.5}, "seed must be"),
+        ({"agents": []}, "has no agents"),
+        ({"environments": []}, "has no environments"),
+        ({"agents": ["ucb1"]}, "must be declared with agent"),
+        ({"agents": [ENVIRONMENT]}, "must be declared with agent"),
+        ({"every": 0}, "every must be"),
+        ({"extras": ("pull",)}, "extras may contain"),
+    ],
+)
+def test_a_wrong_declaration_is_refused(changes, said):
+    with pytest.raises(BadParameter, match=said):
+        experiment(**changes)
+
+
+@pytest.mark.parametrize("rounds", [(), (0, 5), (5, 101)])
+def test_checkpoints_outside_the_horizon_are_refused(rounds):
+    with pytest.raises(BadParameter, match="checkpoints"):
+        experiment(checkpoints=rounds).cells()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({}, "describe the instance in one way"),
+        ({"means": [0.5], "prior": "uniform", "n_arms": 3}, "describe the instance in one way"),
+        ({"means": [0.5, 0.2], "n_arms": 3}, "n_arms is 3 but means has 2"),
+        ({"prior": "unifrom", "n_arms": 3}, "prior must be one of"),
+        ({"prior": "uniform"}, "n_arms must be at least 1"),
+        ({"best": 0.5, "n_arms": 3}, "best and gap go together"),
+        ({"best": 0.5, "gap": -0.1, "n_arms": 3}, "gap must be at least 0"),
+        ({"best": 0.5, "gap": 0.6, "n_arms": 3}, "not a probability"),
+        ({"means": [[0.5]]}, "means must be a list of numbers or null"),
+        ({"means": "high"}, "means must be"),
+    ],
+)
+def test_a_wrong_instance_is_refused(parameters, said):
+    with pytest.raises(BadParameter, match=said):
+        experiment(environments=[environment("bernoulli", **parameters)]).cells()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"means": [[0.5, 0.4]], "starts": [2]}, "starts must be"),
+        ({"means": [[0.5, 0.4], [0.4, 0.5]], "starts": [1]}, "starts must be"),
+        ({"means": [[0.5, 0.4], [0.4, 0.5]], "starts": [1, 1]}, "starts must be"),
+        ({"means": [[0.5, 0.4], [0.4]], "starts": [1, 5]}, "same number of arms"),
+        ({"means": [[0.5, float("nan")]], "starts": [1]}, "finite"),
+        ({"means": [[0.5, 2.0]], "starts": [1]}, "not a probability"),
+        ({"means": [[0.5]], "starts": [1], "rewards": "poisson"}, "one of 'bernoulli', 'gaussian'"),
+        ({"means": [[0.5]]}, "needs the parameter 'starts'"),
+    ],
+)
+def test_a_wrong_piecewise_instance_is_refused(parameters, said):
+    with pytest.raises(BadParameter, match=said):
+        experiment(environments=[environment("piecewise", **parameters)]).cells()
+
+
+def test_an_experiment_that_no_agent_can_play_is_refused():
+    gaussian = environment("gaussian", means=[0.5, 0.2])
+    with pytest.raises(UnsupportedProblem, match="no agent of 'e' can play"):
+        experiment(environments=[gaussian], agents=[agent("thompson_beta")]).cells()
