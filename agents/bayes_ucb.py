@@ -127,7 +127,7 @@ class BayesUCB(IndexPolicy):
     uses_horizon = True
 
     def __init__(self, problem: Problem, streams: Streams, *, c: float = 0.0, tie: Tie = "first") -> None:
-        if c < 0:
+        if not 0 <= c < np.inf:
             raise ValueError(f"c must be at least 0, got {c}: 0 is the usual choice, 5 the proved one")
         if c > 0 and problem.horizon is None:
             raise UnsupportedProblem(f"needs the horizon for c={c}, got none: play it with c=0")

@@ -16,6 +16,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bandits.kernels import kernel
@@ -62,11 +63,11 @@ class EpsilonGreedy(IndexPolicy):
     ) -> None:
         if not 0 <= epsilon <= 1:
             raise ValueError(f"epsilon must lie in [0, 1], got {epsilon}")
-        if c <= 0:
+        if not 0 < c < math.inf:
             raise ValueError(f"c must be positive, got {c}: the source asks for more than 5")
         if decay and d is None:
             raise ValueError("decay=True needs d, got None: give a lower bound on the smallest gap, such as d=0.1")
-        if d is not None and d <= 0:
+        if d is not None and not 0 < d < math.inf:
             raise ValueError(f"d must be positive, got {d}: it is a lower bound on the smallest gap")
         super().__init__(problem, streams, tie)
         self._fixed = epsilon

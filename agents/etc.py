@@ -66,7 +66,7 @@ class ETC(IndexPolicy):
     ) -> None:
         if m is not None and m < 1:
             raise ValueError(f"m must be at least 1, got {m}: every arm is explored at least once")
-        if gap is not None and gap <= 0:
+        if gap is not None and not 0 < gap < np.inf:
             raise ValueError(f"gap must be positive, got {gap}: leave it out if it is unknown")
         super().__init__(problem, streams, tie)
         if m is None:
@@ -95,6 +95,6 @@ class ETC(IndexPolicy):
 def sub_gaussian(problem: Problem) -> float:
     """Largest sub-Gaussian constant of the arms: the noise level, half the interval's width, or 1 if unknown."""
     if problem.noise_sd is not None:
-        return max(float(np.max(problem.noise_sd)), 1e-300)
+        return max(float(np.max(problem.noise_sd)), 1e-100)
     low, high = problem.reward_range or (0.0, 2.0)
     return 0.5 * (high - low)

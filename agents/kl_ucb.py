@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from bandits.errors import UnsupportedProblem
-from bandits.kernels import HUGE, inline, kernel, log
+from bandits.kernels import HUGE, exp, inline, kernel, log
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
@@ -66,14 +66,18 @@ def newton_step(q: float, spread: float, logit: float, log_rest: float, mean: fl
 def kl_ucb_index(mean: float, pulls: float, budget: float) -> float:
     """Largest q in [mean, 1] with ``pulls * kl(mean, q) <= budget``, Bernoulli: Newton's method from above."""
     excess = negative_entropy(mean) - budget / pulls
-    q, step = HUGE, mean + np.sqrt((0.5 * budget if budget > 0.0 else 0.0) / pulls)  # Pinsker's bound
+    pinsker = mean + np.sqrt((0.5 * budget if budget > 0.0 else 0.0) / pulls)
+    ceiling = 1.0 - exp(excess / (1.0 - mean))  # where -(1 - p) log(1 - q) alone uses up the budget
+    step = ceiling if mean < ceiling < pinsker else pinsker
     for _ in range(_STEPS):
-        if not mean < step < q:
-            break
         q = step if step < _TOP else _TOP
-        log_rest = log(1.0 - q)
-        step = newton_step(q, q * (1.0 - q), log(q) - log_rest, log_rest, mean, excess)
-    return step if step < q else q
+        if q <= mean:
+            break
+        spread, log_rest = q * (1.0 - q), log(1.0 - q)
+        step = newton_step(q, spread, log(q) - log_rest, log_rest, mean, excess)
+        if step >= q or (q - step) * (q - step) <= 1e-13 * spread * (q - mean):
+            break
+    return step if step < 1.0 else 1.0
 
 
 @kernel
@@ -113,9 +117,9 @@ def bernoulli_choice(
         size = _BLOCK if first + _BLOCK < action.size else action.size - first
         q, chosen = largest[first : first + size], action[first : first + size]
         spread, logit, log_rest = scratch[0][:size], scratch[1][:size], scratch[2][:size]
-        candidate, arm, change = scratch[3][:size], scratch[4][:size], scratch[5][:size]
+        candidate, arm, moving = scratch[3][:size], scratch[4][:size], scratch[5][:size]
         for b in range(size):
-            change[b], candidate[b] = 1.0, 0.0
+            moving[b], candidate[b] = 1.0, 0.0
         for k in range(mean.shape[0]):
             p = mean[k][first : first + size]
             for b in range(size):
@@ -137,17 +141,18 @@ def bernoulli_choice(
                     better = step > candidate[b]
                     candidate[b] = step if better else candidate[b]
                     arm[b] = k if better else arm[b]
-            moving = 0
+            any_moving = 0
             for b in range(size):
-                active = change[b] > _TOLERANCE * spread[b]
+                active = moving[b] > 0.0
                 step = candidate[b] if candidate[b] > 1e-300 else 1e-300
                 step = step if step < _TOP else _TOP
                 distance = step - q[b] if step > q[b] else q[b] - step
                 chosen[b] = int(arm[b]) if active else chosen[b]
                 q[b] = step if active else q[b]
-                change[b] = distance if active else change[b]
-                moving |= active & (distance > _TOLERANCE * spread[b])
-            if not moving:
+                active = active & (distance > _TOLERANCE * spread[b])
+                moving[b] = 1.0 if active else 0.0
+                any_moving |= active
+            if not any_moving:
                 break
 
 
@@ -185,7 +190,7 @@ class KLUCB(IndexPolicy):
     """
 
     def __init__(self, problem: Problem, streams: Streams, *, c: float = 0.0, tie: Tie = "first") -> None:
-        if c < 0:
+        if not 0 <= c < np.inf:
             raise ValueError(f"c must be at least 0, got {c}: 0 is the usual choice")
         super().__init__(problem, streams, tie)
         self.c = c

@@ -90,7 +90,7 @@ class MOSS(IndexPolicy):
         scale: float | None = None,
         tie: Tie = "first",
     ) -> None:
-        if alpha <= 0:
+        if not 0 < alpha < np.inf:
             raise ValueError(f"alpha must be positive, got {alpha}: the anytime version is usually played with 1.35")
         if not anytime and problem.horizon is None:
             raise UnsupportedProblem("needs the horizon, got none: play it with anytime=True")
@@ -119,7 +119,7 @@ class MOSS(IndexPolicy):
 def twice_sub_gaussian(problem: Problem, scale: float | None) -> FloatArray:
     """Scale of each arm, shape (K,): as given, else twice the known noise level, else the interval's width."""
     if scale is not None:
-        if scale <= 0:
+        if not 0 < scale < np.inf:
             raise ValueError(f"scale must be positive, got {scale}: it is twice the rewards' sub-Gaussian constant")
         return np.full(problem.n_arms, float(scale))
     if problem.noise_sd is not None:

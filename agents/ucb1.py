@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bandits.kernels import HUGE, kernel, log
+from bandits.kernels import kernel, log
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
@@ -30,8 +30,16 @@ __all__ = ["UCB1"]
 
 
 @kernel
+def write_index(mean: FloatArray, width: FloatArray, factor: FloatArray, out: FloatArray) -> None:
+    """``mean + factor * width``, where width is 1 / sqrt(pulls): (K, B), factor is (K,)."""
+    for k in range(mean.shape[0]):
+        for b in range(mean.shape[1]):
+            out[k, b] = mean[k, b] + factor[k] * width[k, b]
+
+
+@kernel
 def choose(mean: FloatArray, width: FloatArray, factor: FloatArray, action: IntArray, best: FloatArray) -> None:
-    """Argmax of ``mean + factor[k] * width`` per lane, the lowest arm winning a tie; width is 1 / sqrt(pulls)."""
+    """`write_index` and argmax in one pass, the lowest arm winning a tie."""
     for b in range(action.size):
         best[b] = mean[0, b] + factor[0] * width[0, b]
         action[b] = 0
@@ -44,14 +52,23 @@ def choose(mean: FloatArray, width: FloatArray, factor: FloatArray, action: IntA
 
 
 @kernel
-def absorb(mean: FloatArray, pulls: FloatArray, width: FloatArray, action: IntArray, reward: FloatArray) -> None:
-    """Update the running mean, the pulls and the width of the arm that was played."""
+def absorb(
+    mean: FloatArray,
+    pulls: FloatArray,
+    reward_sum: FloatArray,
+    width: FloatArray,
+    inverse_roots: FloatArray,
+    action: IntArray,
+    reward: FloatArray,
+) -> None:
+    """Update sum, pulls, mean and width of the arm that was played; ``inverse_roots[n]`` is 1 / sqrt(n)."""
     for b in range(action.size):
         a = action[b]
-        n = pulls[a, b] + 1.0
+        n, total = pulls[a, b] + 1.0, reward_sum[a, b] + reward[b]
         pulls[a, b] = n
-        mean[a, b] += (reward[b] - mean[a, b]) / n
-        width[a, b] = 1.0 / np.sqrt(n)
+        reward_sum[a, b] = total
+        mean[a, b] = total / n
+        width[a, b] = inverse_roots[int(n)]
 
 
 @register_agent("ucb1", source="Auer et al. (2002), Fig. 1")
@@ -75,30 +92,46 @@ class UCB1(IndexPolicy):
         scale: float | None = None,
         tie: Tie = "first",
     ) -> None:
-        if c <= 0:
+        if not c > 0:
             raise ValueError(f"c must be positive, got {c}: with c <= 0 UCB1 never explores")
         super().__init__(problem, streams, tie)
         self.c, self.scale = c, reward_scale(problem, scale)
-        self.width = np.full_like(self.mean, HUGE)  # 1 / sqrt(pulls), kept per arm: one root per round, not K
+        self.width = np.zeros_like(self.mean)  # 1 / sqrt(pulls), renewed only where an arm was played
+        self._inverse_roots = inverse_roots(1024)
+
+    def index(self, t: int, out: FloatArray) -> None:
+        """Write every arm's index."""
+        write_index(self.mean, self.width, self._factor(t), out)
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
-        factor = self.scale * math.sqrt(self.c * log(t))
-        if self._tie is None:
-            choose(self.mean, self.width, factor, self._action, self._best)
-            return self._action
-        return self.largest(t, self.mean + factor[:, None] * self.width)
+        if self._unplayed or self._tie is not None:
+            return super().act(t)
+        choose(self.mean, self.width, self._factor(t), self._action, self._best)
+        return self._action
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
-        absorb(self.mean, self.pulls, self.width, action, feedback.reward)
+        if t >= self._inverse_roots.size:
+            self._inverse_roots = inverse_roots(2 * t)
+        absorb(self.mean, self.pulls, self.reward_sum, self.width, self._inverse_roots, action, feedback.reward)
+
+    def _factor(self, t: int) -> FloatArray:
+        return self.scale * math.sqrt(self.c * log(t))
+
+
+def inverse_roots(size: int) -> FloatArray:
+    """``1 / sqrt(n)`` for n = 0 .. size - 1, with 0 for n = 0: a look-up costs less than a root and a division."""
+    table = np.zeros(size)
+    table[1:] = 1.0 / np.sqrt(np.arange(1.0, size))
+    return table
 
 
 def reward_scale(problem: Problem, scale: float | None) -> FloatArray:
     """Scale of each arm's rewards, shape (K,): as given, else the noise level, else the interval's width, else 1."""
     if scale is not None:
-        if scale <= 0:
-            raise ValueError(f"scale must be positive, got {scale}")
+        if not 0 < scale < np.inf:
+            raise ValueError(f"scale must be positive and finite, got {scale}")
         return np.full(problem.n_arms, float(scale))
     if problem.noise_sd is not None:
         return problem.noise_sd

@@ -36,14 +36,13 @@ class UCB1NumPy:
     """
 
     def __init__(self, problem: Problem, streams: Streams, *, c: float = 2.0, scale: float | None = None) -> None:
-        if c <= 0:
+        if not c > 0:
             raise ValueError(f"c must be positive, got {c}: with c <= 0 UCB1 never explores")
         self.c, self.scale = c, reward_scale(problem, scale)
-        self.mean = np.zeros((problem.n_arms, streams.size))
-        self.pulls = np.zeros((problem.n_arms, streams.size))
-        self.width = np.full(
-            (problem.n_arms, streams.size), 1e150
-        )  # 1 / sqrt(pulls); huge, not infinite: 0 * inf is NaN
+        shape = (problem.n_arms, streams.size)
+        self.pulls, self.reward_sum = np.zeros(shape), np.zeros(shape)
+        self.mean = np.full(shape, np.inf)  # an arm that was never played comes first
+        self.width = np.zeros(shape)  # 1 / sqrt(pulls)
         self.lane = np.arange(streams.size)
 
     def act(self, t: int, context: Any = None) -> IntArray:
@@ -57,7 +56,8 @@ class UCB1NumPy:
         """Absorb one round."""
         played = (action, self.lane)
         pulls = self.pulls[played] + 1.0
-        mean = self.mean[played]
+        total = self.reward_sum[played] + feedback.reward
         self.pulls[played] = pulls
-        self.mean[played] = mean + (feedback.reward - mean) / pulls
+        self.reward_sum[played] = total
+        self.mean[played] = total / pulls
         self.width[played] = 1.0 / np.sqrt(pulls)

@@ -17,6 +17,8 @@ References:
 
 from __future__ import annotations
 
+import math
+
 from bandits.protocol import Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
@@ -40,8 +42,14 @@ class UCBAlpha(UCB1):
     """
 
     def __init__(
-        self, problem: Problem, streams: Streams, *, alpha: float = 4.0, scale: float | None = None, tie: Tie = "first"
+        self,
+        problem: Problem,
+        streams: Streams,
+        *,
+        alpha: float = 4.0,
+        scale: float | None = None,
+        tie: Tie = "first",
     ) -> None:
-        if alpha <= 0:
+        if not 0 < alpha < math.inf:
             raise ValueError(f"alpha must be positive, got {alpha}: for rewards in [0, 1] take more than 1/2")
         super().__init__(problem, streams, c=alpha, scale=scale, tie=tie)

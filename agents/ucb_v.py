@@ -75,7 +75,7 @@ class UCBV(IndexPolicy):
         self, problem: Problem, streams: Streams, *, zeta: float = 1.0, c: float = 1.0, tie: Tie = "first"
     ) -> None:
         for name, value in (("zeta", zeta), ("c", c)):
-            if value <= 0:
+            if not 0 < value < np.inf:
                 raise ValueError(f"{name} must be positive, got {value}: 1 is the usual choice")
         self.low, high = reward_interval(problem)
         super().__init__(problem, streams, tie)

@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -409,7 +410,7 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
 
 
 def _match(value: Any, hint: Any) -> tuple[bool, Any]:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     if hint is Any or hint is inspect.Parameter.empty:
         return True, value
     if hint is None or hint is type(None):

@@ -209,6 +209,9 @@ def _run(
     with folder.locked():
         try:
             outcome = run_jobs([SimulationJob(cell, batch) for cell in cells], folder, settings, progress, note)
+        except BaseException:
+            folder.write_facts(facts | {"status": "failed"})
+            raise
         finally:
             progress.close()
         facts["status"] = "interrupted" if outcome.interrupted else "failed" if outcome.failures else "complete"

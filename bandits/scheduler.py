@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .backends import Backend, PoolBackend, RayBackend, Result, SerialBackend, Task
+from .backends import Backend, PoolBackend, RayBackend, Result, SerialBackend, Task, reach_ray
 from .errors import UsageError
 from .progress import Progress
 from .protocol import Estimate, Job
@@ -53,6 +53,8 @@ class Settings:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
         if self.ray_address is not None and self.backend not in ("auto", "ray"):
             raise UsageError(f"--ray-address goes with the ray backend, not with {self.backend}")
+        if self.ray_address is not None:
+            reach_ray(self.ray_address)
 
     @property
     def worker_count(self) -> int:

@@ -121,11 +121,12 @@ class Arms:
         """Play from now on with these means."""
         self.means = np.ascontiguousarray(means)
         self.gaps = self.means.max(axis=0) - self.means
+        best = np.argmax(self.means, axis=0).astype(np.int64)
+        self._best = np.ascontiguousarray(np.broadcast_to(best, self._feedback.reward.shape))
 
     def best_action(self) -> IntArray:
         """Arm with the largest mean, the lowest of equals, shape (B,)."""
-        best = np.argmax(self.means, axis=0).astype(np.int64)
-        return np.ascontiguousarray(np.broadcast_to(best, self._feedback.reward.shape))
+        return self._best
 
     def step(self, t: int, action: IntArray) -> Feedback:
         """Play one round: reward and regret are float64 of shape (B,)."""

@@ -30,6 +30,8 @@ WRONG = {
     "horizon too long": (["run", "quickstart", "--horizon", "5000000000"], "from 1 to 4294967295"),
     "negative seed": (["run", "quickstart", "--seed", "-1"], "seed must be a whole number in [0, 2^64)"),
     "unknown backend": (["run", "quickstart", "--backend", "spark"], "backend must be auto, serial, pool or ray"),
+    "no Ray there": (["run", "quickstart", "--smoke", "--ray-address", "127.0.0.1:1"], "no Ray cluster answers at"),
+    "no Ray address": (["run", "quickstart", "--smoke", "--ray-address", "there"], "expected HOST:PORT"),
     "no workers": (["run", "quickstart", "--workers", "0"], "workers must be at least 1"),
     "checkpoints 0": (["run", "quickstart", "--checkpoints", "0"], "checkpoints must be at least 1"),
     "missing plug-in": (["run", "quickstart", "--plugin", "nowhere.py"], "cannot read the plug-in nowhere.py"),

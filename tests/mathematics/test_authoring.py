@@ -12,7 +12,7 @@ from bandits import Problem, ScalarAgent, Streams, agent, environment, foreign_a
 from bandits.errors import BadParameter
 from bandits.experiment import Cell
 from bandits.jobs import SimulationJob
-from bandits.kernels import HUGE, log
+from bandits.kernels import log
 from bandits.scalar import beta, integer, normal, uniform
 
 HORIZON, REPLICATIONS = 150, 70
@@ -43,9 +43,9 @@ def log_of(spec, env, *, batch=None, seed=21, horizon=HORIZON, first=0, count=RE
 
 
 class ScalarUCB1(ScalarAgent):
-    """UCB1 for one replication. Rows: mean, pulls, 1 / sqrt(pulls)."""
+    """UCB1 for one replication. Rows: sum of rewards, pulls."""
 
-    rows = 3
+    rows = 2
 
     def __init__(self, problem: Problem, streams: Streams, *, c: float = 2.0) -> None:
         scale = np.ones(problem.n_arms) if problem.noise_sd is None else problem.noise_sd
@@ -53,23 +53,24 @@ class ScalarUCB1(ScalarAgent):
 
     @staticmethod
     def init(state, p):
-        state[2, :] = HUGE
+        state[:, :] = 0.0
 
     @staticmethod
     def act(state, t, p, draw):
         root = math.sqrt(p.c * log(t))
         arm, best = 0, -math.inf
         for k in range(p.n_arms):
-            index = state[0, k] + p.scale[k] * root * state[2, k]
+            if state[1, k] == 0.0:
+                return k
+            index = state[0, k] / state[1, k] + p.scale[k] * root * (1.0 / math.sqrt(state[1, k]))
             if index > best:
                 arm, best = k, index
         return arm
 
     @staticmethod
     def update(state, t, arm, reward, p):
+        state[0, arm] += reward
         state[1, arm] += 1.0
-        state[0, arm] += (reward - state[0, arm]) / state[1, arm]
-        state[2, arm] = 1.0 / math.sqrt(state[1, arm])
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS, ids=lambda spec: spec.label)

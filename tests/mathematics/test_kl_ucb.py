@@ -64,3 +64,21 @@ def test_largest_index_is_the_largest_of_the_indices(cls):
         policy.index(t, index)
         assert policy.largest_index == pytest.approx(index.max(axis=0), abs=2e-12)
         assert np.take_along_axis(index, action[None], 0)[0] == pytest.approx(index.max(axis=0), abs=2e-12)
+
+
+def test_search_of_a_lane_does_not_depend_on_its_neighbours():
+    """Bit for bit, although lanes of a block take the same number of passes."""
+    n_arms, size, rng = 4, 130, np.random.default_rng(5)
+    problem = Problem(n_arms=n_arms, reward_range=(0.0, 1.0))
+    rewards = (rng.random((40, size)) < rng.random(size)).astype(float)
+
+    def largest_indices(lanes):
+        policy = KLUCB(problem, Streams(0, lanes.size))
+        for t in range(1, 41):
+            policy.update(t, policy.act(t), Feedback(rewards[t - 1, lanes], np.zeros(lanes.size)))
+        policy.act(41)
+        return policy.largest_index
+
+    whole = largest_indices(np.arange(size))
+    parts = [largest_indices(np.arange(first, first + 2)) for first in range(0, size, 2)]
+    assert (np.concatenate(parts) == whole).all()
