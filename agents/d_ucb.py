@@ -121,7 +121,7 @@ def discount_factor(horizon: int | None, changes: int, scale: float) -> float:
         raise UnsupportedProblem("needs the horizon to choose the discount, got none: pass gamma=")
     gamma = 1.0 - math.sqrt(changes / horizon) / (4.0 * scale) if scale > 0.0 else 0.0
     if gamma <= 0.0:
-        raise ValueError(
+        raise UnsupportedProblem(
             f"the formula 1 - sqrt(changes / T) / (4 B) gives no discount for T = {horizon}, changes = {changes} and "
             f"scale B = {scale:g}: pass gamma= in (0, 1]"
         )

@@ -38,9 +38,17 @@ from bandits.streams import Streams
 
 from ._index import IndexPolicy, Tie
 from .moss import twice_sub_gaussian
-from .ucb1 import choose
 
 __all__ = ["SWUCB"]
+
+
+@kernel
+def indices(mean: FloatArray, width: FloatArray, factor: FloatArray, out: FloatArray) -> None:
+    """``mean + factor * width``, and HUGE for an arm that the window does not hold, whose width is HUGE."""
+    for k in range(mean.shape[0]):
+        for b in range(mean.shape[1]):
+            index = mean[k, b] + factor[k] * width[k, b]
+            out[k, b] = HUGE if width[k, b] == HUGE else index
 
 
 @kernel
@@ -109,13 +117,9 @@ class SWUCB(IndexPolicy):
         self._actions = np.zeros((rows, streams.size), dtype=np.int32)
         self._rewards = np.zeros((rows, streams.size))
 
-    def act(self, t: int, context: Any = None) -> IntArray:
-        """Choose one arm per replication: int64, shape (B,)."""
-        factor = self.scale * math.sqrt(self.xi * log(min(max(t, 2), self.window)))
-        if self._tie is None:
-            choose(self.mean, self.width, factor, self._action, self._best)
-            return self._action
-        return self.largest(t, self.mean + factor[:, None] * self.width)
+    def index(self, t: int, out: FloatArray) -> None:
+        """Write every arm's index."""
+        indices(self.mean, self.width, self.scale * math.sqrt(self.xi * log(min(t, self.window))), out)
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""

@@ -92,8 +92,8 @@ class UCB1(IndexPolicy):
         scale: float | None = None,
         tie: Tie = "first",
     ) -> None:
-        if not c > 0:
-            raise ValueError(f"c must be positive, got {c}: with c <= 0 UCB1 never explores")
+        if not 0 < c < math.inf:
+            raise ValueError(f"c must be positive and finite, got {c}: with c <= 0 UCB1 never explores")
         super().__init__(problem, streams, tie)
         self.c, self.scale = c, reward_scale(problem, scale)
         self.width = np.zeros_like(self.mean)  # 1 / sqrt(pulls), renewed only where an arm was played

@@ -36,8 +36,8 @@ class UCB1NumPy:
     """
 
     def __init__(self, problem: Problem, streams: Streams, *, c: float = 2.0, scale: float | None = None) -> None:
-        if not c > 0:
-            raise ValueError(f"c must be positive, got {c}: with c <= 0 UCB1 never explores")
+        if not 0 < c < math.inf:
+            raise ValueError(f"c must be positive and finite, got {c}: with c <= 0 UCB1 never explores")
         self.c, self.scale = c, reward_scale(problem, scale)
         shape = (problem.n_arms, streams.size)
         self.pulls, self.reward_sum = np.zeros(shape), np.zeros(shape)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from .analysis import Log, load
     from .experiment import Experiment, agent, environment
     from .foreign import foreign_agent
+    from .loop import simulate
     from .protocol import Bound, Feedback, Problem
     from .registry import register_agent, register_environment, register_experiment
     from .scalar import ScalarAgent
-    from .simulate import simulate
     from .streams import Streams
 
 __version__ = "0.1.0"
@@ -45,7 +45,7 @@ _HOME = {
     "register_agent": "registry",
     "register_environment": "registry",
     "register_experiment": "registry",
-    "simulate": "simulate",
+    "simulate": "loop",
 }
 
 __all__ = [
@@ -72,7 +72,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'bandits' has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-    # `simulate` is also a submodule: importing it binds the module here, so put the function back.
     globals()[name] = value
     return value
 

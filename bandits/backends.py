@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from .errors import BanditsError, UsageError
+from .errors import BanditsError, UsageError, in_one_line
 from .protocol import Job
 from .registry import Plugin, load_plugin
 from .store import encode
@@ -87,7 +87,7 @@ def execute(task: Task, plugins: tuple[Plugin, ...] = ()) -> Result:
     except BanditsError as error:
         return Result(task, None, cause=str(error), details=traceback.format_exc())
     except Exception as error:
-        cause = f"{_replications(task)}: {type(error).__name__}: {error}"
+        cause = f"{_replications(task)}: {in_one_line(error)}"
         return Result(task, None, cause=cause, details=traceback.format_exc())
     return Result(task, data, seconds=time.perf_counter() - start)
 

@@ -172,7 +172,8 @@ def show(
 
     summary = load(place).summary(at)
     if as_json:
-        print(summary.to_json(orient="records"))
+        rows = summary.to_dict("records")
+        print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows]))
     else:
         print_summary(summary)
 

@@ -15,6 +15,7 @@ Messages say what was wrong (with the value), what was expected, and what to do.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "UnsupportedProblem",
     "UsageError",
     "did_you_mean",
+    "in_one_line",
 ]
 
 
@@ -64,6 +66,16 @@ class PlayError(BanditsError):
     def __init__(self, message: str, *, t: int | None = None) -> None:
         super().__init__(message)
         self.t = t
+
+
+def in_one_line(error: BaseException, limit: int = 300) -> str:
+    """Type and message of an exception on one line, without the terminal colours that compilers add."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Failed in nopython mode"):
+        lines = lines[1:]  # numba's preamble
+    text = " | ".join(lines)
+    return f"{type(error).__name__}: {text if len(text) <= limit else text[:limit] + ' ...'}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

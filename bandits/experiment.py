@@ -17,7 +17,8 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import math
+import operator
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -200,13 +201,23 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for name, limit in (("horizon", MAX_HORIZON), ("replications", MAX_REPLICATIONS)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-                raise BadParameter(f"{name} must be a whole number from 1 to {limit}, got {value!r}")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
+            value = _whole(getattr(self, name))
+            if value is None or not 1 <= value <= limit:
+                raise BadParameter(f"{name} must be a whole number from 1 to {limit}, got {getattr(self, name)!r}")
+            vars(self)[name] = value  # the dataclass is frozen from here on
+        seed, every = _whole(self.seed), None if self.every is None else _whole(self.every)
+        if seed is None or not 0 <= seed < 2**64:
             raise BadParameter(f"seed must be a whole number in [0, 2^64), got {self.seed!r}")
-        if self.every is not None and self.every < 1:
-            raise BadParameter(f"every must be at least 1, got {self.every}")
+        if self.every is not None and (every is None or every < 1):
+            raise BadParameter(f"every must be at least 1, got {self.every!r}")
+        checkpoints = self.checkpoints
+        if not isinstance(checkpoints, int) or isinstance(checkpoints, bool):
+            rounds = [_whole(t) for t in (checkpoints if isinstance(checkpoints, Iterable) else [None])]
+            if None in rounds:
+                raise BadParameter(f"checkpoints must be a whole number or whole numbers, got {checkpoints!r}")
+            checkpoints = tuple(t for t in rounds if t is not None)
+        extras = (self.extras,) if isinstance(self.extras, str) else tuple(self.extras)
+        vars(self).update(seed=seed, every=every, checkpoints=checkpoints, extras=extras)
         for name, specs in (("environments", self.environments), ("agents", self.agents)):
             if not specs:
                 raise BadParameter(f"experiment '{self.name}' has no {name}: give it at least one")
@@ -350,6 +361,11 @@ def log_spaced(horizon: int, count: int) -> tuple[int, ...]:
     return tuple(rounds)
 
 
+def _whole(value: Any) -> int | None:
+    """A whole number of any integer type as int; None for anything else, bool included."""
+    return None if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") else operator.index(value)
+
+
 def _resolve(spec: Spec) -> dict[str, Any]:
     """Check given parameters against the constructor's keyword-only ones and fill in the defaults."""
     target = lookup(spec.kind, spec.name).target
@@ -401,7 +417,8 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
         if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
         else (hint,)
     )
-    for option in options:
+    not_a_number = isinstance(value, float) and value != value
+    for option in () if not_a_number else options:
         matches, converted = _match(value, option)
         if matches:
             return converted
@@ -410,15 +427,16 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
 
 
 def _match(value: Any, hint: Any) -> tuple[bool, Any]:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint is Any or hint is inspect.Parameter.empty:
         return True, value
     if hint is None or hint is type(None):
         return value is None, None
     if hint is float:
+        number = number and not (isinstance(value, int) and abs(value) > sys.float_info.max)
         return number, float(value) if number else value
     if hint is int:
-        whole = number and float(value).is_integer()
+        whole = number and (isinstance(value, int) or value.is_integer())
         return whole, int(value) if whole else value
     if hint in (bool, str):
         return isinstance(value, hint), value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from .errors import BanditsError, PlayError
+from .errors import BanditsError, PlayError, in_one_line
 from .experiment import Cell
+from .loop import MIN_LANES, batch_size, play
 from .protocol import Estimate, Resources
-from .simulate import MIN_LANES, batch_size, play
 from .streams import Streams
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SimulationJob"]
 
 _PILOT_ROUNDS = 64
+_OVERHEAD = 0.25  # a task has lanes enough that what a round costs anyway is at most this share of their own cost
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,28 @@ class SimulationJob:
         return batch_size(n_arms, self.replications)
 
     def prepare(self) -> None:
-        """Play two rounds, which compiles the kernels or loads them from disk."""
-        self._play(0, MIN_LANES, (min(2, self.cell.horizon),))
+        """Play some rounds of the least batch, which compiles the kernels or loads them from disk."""
+        self._play(0, MIN_LANES, (min(_PILOT_ROUNDS, self.cell.horizon),))
 
     def estimate(self) -> Estimate:
-        """Time a few rounds of one batch."""
+        """Time a few rounds of a full batch and of the least one: what a lane costs, and what a round costs anyway."""
         self.prepare()
-        lanes, pilot = self._batch, min(_PILOT_ROUNDS, self.cell.horizon)
+        lanes, rounds = self._batch, min(_PILOT_ROUNDS, self.cell.horizon)
+        full = self._seconds_per_round(lanes, rounds)
+        small = self._seconds_per_round(MIN_LANES, rounds)
+        per_lane = max(full - small, 0.02 * full) / max(lanes - MIN_LANES, 1)
+        per_round = max(full - per_lane * lanes, 0.0)
+        return Estimate(
+            seconds=full * self.cell.horizon / lanes,
+            rows=len(self.cell.checkpoints),
+            chunk=lanes,
+            least=max(1, min(lanes, math.ceil(per_round / (_OVERHEAD * per_lane)))),
+        )
+
+    def _seconds_per_round(self, lanes: int, rounds: int) -> float:
         start = time.perf_counter()
-        self._play(0, lanes, (pilot,))
-        seconds = max(time.perf_counter() - start, 1e-6) * self.cell.horizon / pilot
-        return Estimate(seconds=seconds / lanes, rows=len(self.cell.checkpoints), chunk=lanes)
+        self._play(0, lanes, (rounds,))
+        return max(time.perf_counter() - start, 1e-9) / rounds
 
     def run(self, first: int, count: int) -> pa.Table:
         """Play replications ``first .. first + count - 1``, batch by batch.
@@ -97,7 +110,7 @@ class SimulationJob:
                 raise
             except Exception as error:
                 place = f"replications {start}-{start + size - 1}, at construction"
-                raise PlayError(f"{place}: {type(error).__name__}: {error}") from error
+                raise PlayError(f"{place}: {in_one_line(error)}") from error
             parts.append(_rows(log, start, self.cell.checkpoints))
         return pa.concat_tables(parts)
 

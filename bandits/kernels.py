@@ -131,7 +131,10 @@ _LN2_LOW = 1.90821492927058770002e-10
 
 @inline
 def log(x: float) -> float:
-    """Natural logarithm of a positive normal number, within 1 ulp (coefficients of fdlibm's e_log.c)."""
+    """Natural logarithm within 1 ulp (coefficients of fdlibm's e_log.c).
+
+    Of positive normal numbers only: 0, infinity and NaN give no sensible answer, so that no branch is needed.
+    """
     bits = _bits_of(float64(x)) + int64(_ONE - _SQRT_HALF)
     exponent = float64((bits >> int64(52)) - int64(1023))
     f = _float_of((bits & int64(_MANTISSA)) + int64(_SQRT_HALF)) - 1.0
@@ -150,7 +153,7 @@ def log(x: float) -> float:
 
 @inline
 def exp(x: float) -> float:
-    """Exponential, within 1 ulp (coefficients of fdlibm's e_exp.c); 0 below -708, clipped at e^709 above."""
+    """Exponential, within 1 ulp (coefficients of fdlibm's e_exp.c); 0 below -708, e^709 above 709, NaN for NaN."""
     y = x if x > -708.0 else -708.0
     y = y if y < 709.0 else 709.0
     n = np.floor(y * 1.44269504088896338700 + 0.5)
@@ -166,12 +169,13 @@ def exp(x: float) -> float:
     )
     fraction = 1.0 - ((low - (r * c) / (2.0 - c)) - high)
     scale = _float_of((int64(n) + int64(1023)) << int64(52))
-    return 0.0 if x < -708.0 else fraction * scale
+    result = 0.0 if x < -708.0 else fraction * scale
+    return result if x == x else x
 
 
 @inline
 def log1p(x: float) -> float:
-    """``log(1 + x)`` for x > -1, accurate near 0: log(u) corrected for the rounding of u = 1 + x."""
+    """``log(1 + x)`` for finite x > -1, accurate near 0: log(u) corrected for the rounding of u = 1 + x."""
     u = 1.0 + x
     return x if u == 1.0 else log(u) * (x / (u - 1.0))
 

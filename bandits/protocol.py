@@ -13,7 +13,7 @@ Rounds are counted from 1.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -177,9 +177,10 @@ class Estimate:
         seconds: Per replication, on one core.
         rows: Log rows per replication.
         chunk: Tasks are best a multiple of this many replications.
+        least: Tasks of fewer replications waste time on what a task costs whatever its size.
     """
 
     seconds: float
     rows: int
     chunk: int = 1
-    details: dict[str, float] = field(default_factory=dict)
+    least: int = 1

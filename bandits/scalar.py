@@ -79,7 +79,7 @@ def beta(draw: Draw, slot: Word, a: Word, b: Word) -> Word:
 @cache
 def _parameter_type(names: tuple[str, ...]) -> Any:
     """One type per set of names: numba compiles afresh for every new type."""
-    return namedtuple("Parameters", ["n_arms", "horizon", *names])
+    return namedtuple("Parameters", names)
 
 
 _composed: dict[type, tuple[Any, Any, Any]] = {}
@@ -97,12 +97,23 @@ class ScalarAgent:
     rows: ClassVar[int] = 1
 
     def __init__(self, problem: Problem, streams: Streams, **parameters: Any) -> None:
-        self._p = _parameter_type(tuple(parameters))(problem.n_arms, problem.horizon or 0, *parameters.values())
+        self._parameters = {"n_arms": problem.n_arms, "horizon": problem.horizon or 0, **parameters}
         self._key = streams.agent.key
         self._action = np.empty(streams.size, dtype=np.int64)
         self._state = np.zeros((streams.size, self.rows, problem.n_arms))
-        init, self._act, self._update = _compose(type(self))
-        init(self._state, self._p)
+        self._compile()
+        self._init(self._state, self._p)
+
+    def _compile(self) -> None:
+        self._p = _parameter_type(tuple(self._parameters))(*self._parameters.values())
+        self._init, self._act, self._update = _compose(type(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_p", "_init", "_act", "_update")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._compile()
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Keep the three functions apart from the batched ``act`` and ``update`` that the engine calls."""

@@ -164,11 +164,17 @@ def choose_backend(settings: Settings, seconds: float) -> Backend:
 
 
 def cut(job: Job, first: int, count: int, estimate: Estimate, target: float) -> Iterator[Task]:
-    """Cut a range of replications into tasks of about ``target`` seconds and at most `MAX_ROWS` rows."""
-    size = max(1, min(int(target / estimate.seconds), MAX_ROWS // max(estimate.rows, 1), count))
+    """Cut a range of replications into tasks of about ``target`` seconds and at most `MAX_ROWS` rows.
+
+    Tasks are not cut finer than ``estimate.least``: for a long horizon they may take longer than the target.
+    """
+    most = max(1, min(MAX_ROWS // max(estimate.rows, 1), count))
+    size = min(max(1, int(target / estimate.seconds), estimate.least), most)
     if size > estimate.chunk:
         size -= size % estimate.chunk
     pieces = -(-count // size)
+    while pieces > 1 and count // pieces < estimate.least and -(-count // (pieces - 1)) <= most:
+        pieces -= 1
     for i in range(pieces):  # even pieces, so that none is a small remainder
         start, stop = first + i * count // pieces, first + (i + 1) * count // pieces
         yield Task(job, start, stop - start)

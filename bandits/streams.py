@@ -156,6 +156,7 @@ class Stream:
         self._blocks: dict[int, tuple[int, FloatArray]] = {}
 
     def _series(self, kind: int, t: int, fill: Callable[..., Any]) -> FloatArray:
+        _check(0 <= t < 2**32, "round t must lie in [0, 2^32)", t)
         start, rows = self._blocks.get(kind, (-_ROUNDS, None))
         if rows is None or not start <= t < start + _ROUNDS:
             rows = np.empty((_ROUNDS, self.size)) if rows is None else rows
@@ -171,7 +172,7 @@ class Stream:
 
     def uniforms(self, t: int, n: int) -> FloatArray:
         """N uniforms per replication: shape (n, B)."""
-        out = np.empty((n, self.size))
+        out = self._empty(t, n)
         _fill_uniform_table(out, self.key, t, philox.UNIFORM_TABLE)
         return out
 
@@ -181,7 +182,7 @@ class Stream:
 
     def normals(self, t: int, n: int) -> FloatArray:
         """N standard normals per replication: shape (n, B)."""
-        out = np.empty((n, self.size))
+        out = self._empty(t, n)
         _fill_normal_table(out, self.key, t)
         return out
 
@@ -194,23 +195,24 @@ class Stream:
 
     def exponentials(self, t: int, n: int) -> FloatArray:
         """N exponentials of mean 1 per replication: shape (n, B)."""
-        out = np.empty((n, self.size))
+        out = self._empty(t, n)
         _fill_uniform_table(out, self.key, t, philox.EXPONENTIAL_TABLE)
         _negative_log(out)
         return out
 
     def gammas(self, t: int, shapes: FloatArray) -> FloatArray:
-        """Gamma(shape, 1) for each entry of ``shapes``, positive, shape (n, B)."""
+        """Gamma(shape, 1) for each entry of ``shapes`` (n, B), which lie in [0.01, 1e12]."""
         shapes = self._table(shapes, "shapes")
-        if not (shapes > 0.0).all():
-            raise ValueError("every gamma shape must be positive")
-        out = np.empty_like(shapes)
+        inside = (shapes >= 0.01) & (shapes <= 1e12)
+        _check(bool(inside.all()), "gamma and beta shapes must lie in [0.01, 1e12]", shapes[~inside][:1])
+        out = self._empty(t, shapes.shape[0])
         _fill_gamma_table(out, shapes, self.key, t)
         return out
 
     def betas(self, t: int, a: FloatArray, b: FloatArray) -> FloatArray:
-        """Beta(a, b) for each entry of ``a`` and ``b``, positive, shape (n, B)."""
+        """Beta(a, b) for each entry of ``a`` and ``b`` (n, B), which lie in [0.01, 1e12]."""
         a, b = self._table(a, "a"), self._table(b, "b")
+        _check(a.shape == b.shape, "a and b must have the same shape", (a.shape, b.shape))
         shapes = np.empty((2 * a.shape[0], self.size))
         shapes[0::2], shapes[1::2] = a, b
         gammas = self.gammas(t, shapes)
@@ -219,35 +221,53 @@ class Stream:
         return ratio
 
     def bernoulli(self, t: int, p: FloatArray | float) -> IntArray:
-        """1 with probability p, else 0: int64, shape (B,)."""
+        """1 with probability p, a number or (B,), else 0: int64, shape (B,)."""
+        p = np.asarray(p, dtype=np.float64)
+        _check(p.shape in ((), (self.size,)), f"p must be a number or have shape ({self.size},)", p.shape)
+        _check(bool(((p >= 0.0) & (p <= 1.0)).all()), "p must lie in [0, 1]", p)
         uniform = self._series(philox.BERNOULLI_SERIES, t, fill_uniform_series)
         return (uniform < p).astype(np.int64)
 
     def integers(self, t: int, n: int) -> IntArray:
         """Uniform on 0..n-1 (bias below n / 2^52): int64, shape (B,)."""
+        _check(1 <= n <= 2**40, "n must lie in [1, 2^40]", n)
         uniform = self._series(philox.INTEGER_SERIES, t, fill_uniform_series)
         return (uniform * n).astype(np.int64)
 
     def categorical(self, t: int, probabilities: FloatArray) -> IntArray:
         """Arm k with probability proportional to ``probabilities[k, b]`` (n, B): int64, shape (B,)."""
+        weights = self._table(probabilities, "probabilities")
+        sound = (weights >= 0.0).all(axis=0) & (weights <= 1e300).all(axis=0) & (weights > 0.0).any(axis=0)
+        _check(bool(sound.all()), "weights must be at least 0, at most 1e300, and one of them positive", weights)
         out = np.empty(self.size, dtype=np.int64)
         uniform = self._series(philox.CATEGORICAL_SERIES, t, fill_uniform_series)
-        _choose(self._table(probabilities, "probabilities"), uniform, out)
+        _choose(weights, uniform, out)
         return out
 
     def permutation(self, t: int, n: int) -> IntArray:
         """Uniform permutation of 0..n-1 per replication: int64, shape (n, B)."""
-        uniforms = np.empty((n, self.size))
+        uniforms = self._empty(t, n)
         _fill_uniform_table(uniforms, self.key, t, philox.PERMUTATION_TABLE)
         out = np.empty((n, self.size), dtype=np.int64)
         _fill_permutations(out, uniforms)
         return out
+
+    def _empty(self, t: int, n: int) -> FloatArray:
+        """Room for n slots of round t, if the counter has room for them."""
+        _check(0 <= t < 2**32, "round t must lie in [0, 2^32)", t)
+        _check(0 <= n <= 2**24, "a round has at most 2^24 slots", n)
+        return np.empty((n, self.size))
 
     def _table(self, values: FloatArray, name: str) -> FloatArray:
         values = np.ascontiguousarray(values, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] != self.size:
             raise ValueError(f"{name} has shape {values.shape}, expected (n, {self.size})")
         return values
+
+
+def _check(holds: bool, expected: str, got: Any) -> None:
+    if not holds:
+        raise ValueError(f"{expected}, got {got}")
 
 
 class Streams:

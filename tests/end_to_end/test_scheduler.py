@@ -44,6 +44,14 @@ def test_tasks_cover_the_range_once_in_order_and_stay_in_bounds(count, seconds):
         assert task.count == 1 or task.count * seconds <= 2.0
 
 
+def test_tasks_are_not_cut_finer_than_pays():
+    estimate = Estimate(seconds=0.2, rows=200, chunk=1000, least=300)
+    sizes = [task.count for task in cut(JOB, 0, 1000, estimate, target=2.0)]
+    assert sum(sizes) == 1000
+    assert min(sizes) >= 300
+    assert [task.count for task in cut(JOB, 0, 50, estimate, target=2.0)] == [50]
+
+
 def test_auto_stays_here_for_seconds_takes_a_pool_for_minutes_and_ray_for_more():
     two = Settings(workers=2)
     assert isinstance(choose_backend(two, 1.0), SerialBackend)

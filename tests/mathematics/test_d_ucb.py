@@ -51,7 +51,7 @@ def test_the_default_discount_is_the_formula():
     assert gamma(10_000, 1, 0.5) == pytest.approx(1 - 0.5 * 0.01, rel=1e-15)
     with pytest.raises(UnsupportedProblem, match="pass gamma="):
         gamma(None, 1)
-    with pytest.raises(ValueError, match=r"gives no discount for T = 4, changes = 1 and scale B = 0\.1"):
+    with pytest.raises(UnsupportedProblem, match=r"gives no discount for T = 4, changes = 1 and scale B = 0\.1"):
         gamma(4, 1, 0.1)
 
 

@@ -10,7 +10,7 @@ import pytest
 from bandits import Feedback, Problem, Streams, agent, environment
 from bandits.agents import EXP3
 from bandits.errors import UnsupportedProblem
-from bandits.simulate import simulate
+from bandits.loop import simulate
 
 UNIT = (0.0, 1.0)
 

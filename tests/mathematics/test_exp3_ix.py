@@ -9,7 +9,7 @@ import pytest
 
 from bandits import Feedback, Problem, Streams, agent, environment
 from bandits.agents import EXP3IX
-from bandits.simulate import simulate
+from bandits.loop import simulate
 
 
 def problem(n_arms, horizon=None):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -483,14 +484,37 @@ def test_the_batch_knows_its_replications():
     assert Streams(0, 3, 7).replications.tolist() == [7, 8, 9]
 
 
-@pytest.mark.parametrize("shape", [0.0, -1.0, math.nan])
-def test_a_gamma_shape_that_is_not_positive_is_refused(shape):
+@pytest.mark.parametrize("shape", [0.0, -1.0, 1e-3, math.inf, math.nan])
+def test_a_gamma_shape_that_cannot_be_drawn_well_is_refused(shape):
+    """Below 0.01 draws underflow to 0, and an infinite shape would be tried for ever."""
     shapes = np.ones((2, 5))
     shapes[1, 3] = shape
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="must lie in"):
         Streams(0, 5).agent.gammas(1, shapes)
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="must lie in"):
         Streams(0, 5).agent.betas(1, np.ones((2, 5)), shapes)
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda s: s.integers(1, 0), "n must lie in"),
+        (lambda s: s.integers(1, -3), "n must lie in"),
+        (lambda s: s.bernoulli(1, 1.5), "p must lie in"),
+        (lambda s: s.bernoulli(1, math.nan), "p must lie in"),
+        (lambda s: s.bernoulli(1, np.full((2, 5), 0.5)), "p must be a number or have shape"),
+        (lambda s: s.categorical(1, np.zeros((3, 5))), "one of them positive"),
+        (lambda s: s.categorical(1, np.full((3, 5), -1.0)), "at least 0"),
+        (lambda s: s.categorical(1, np.full((3, 5), math.nan)), "at least 0"),
+        (lambda s: s.categorical(1, np.full((3, 5), 1e308)), "at most 1e300"),
+        (lambda s: s.uniform(-1), "round t"),
+        (lambda s: s.normals(2**32, 2), "round t"),
+        (lambda s: s.uniforms(1, 2**24 + 1), "at most 2^24 slots"),
+    ],
+)
+def test_a_draw_without_a_distribution_is_refused(draw, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        draw(Streams(0, 5).agent)
 
 
 @pytest.mark.parametrize("table", [np.ones(5), np.ones((2, 4)), np.ones((1, 2, 5)), np.ones((5, 1))])

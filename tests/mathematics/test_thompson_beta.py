@@ -13,7 +13,7 @@ from scipy import special, stats
 from bandits import Feedback, Problem, Streams, agent, environment
 from bandits.agents import ThompsonBeta
 from bandits.errors import UnsupportedProblem
-from bandits.simulate import simulate
+from bandits.loop import simulate
 
 UNIT = (0.0, 1.0)
 POSTERIORS = {

@@ -11,7 +11,7 @@ from scipy import stats
 from bandits import Feedback, Problem, Streams, agent, environment
 from bandits.agents import ThompsonGaussian
 from bandits.errors import UnsupportedProblem
-from bandits.simulate import simulate
+from bandits.loop import simulate
 
 SD = np.array([1.0, 0.5, 2.0, 1.5, 0.1])
 

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 
 from bandits import Feedback, Problem, Streams, agent, environment
 from bandits.agents import TsallisINF
-from bandits.simulate import simulate
+from bandits.loop import simulate
 
 REDUCED = "reduced"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import BanditsError, PlayError
+from .errors import BanditsError, PlayError, in_one_line
 from .kernels import kernel
 from .protocol import Agent, Environment, FloatArray, IntArray
 
@@ -128,7 +128,7 @@ def play(
     except BanditsError:
         raise
     except Exception as error:
-        raise PlayError(f"{type(error).__name__}: {error}", t=t) from error
+        raise PlayError(in_one_line(error), t=t) from error
     if not np.isfinite(log["regret"][-1]).all():
         raise PlayError("the regret is not finite: the environment returned NaN or infinity", t=t)
     if pulls_log is not None:
