@@ -168,6 +168,9 @@ class LeftOut:
     agent: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.agent} on {self.environment}: {self.reason}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -293,7 +296,7 @@ class Experiment:
                 try:
                     cell.build_agent(env, Streams(self.seed, 2))
                 except UnsupportedProblem as error:
-                    left_out.append(LeftOut(env_spec.label, agent_spec.label, str(error)))
+                    left_out.append(LeftOut(env_spec.label, agent_spec.label, str(error.__cause__ or error)))
                     continue
                 except BanditsError:
                     raise
@@ -303,7 +306,7 @@ class Experiment:
                     raise BadParameter(f"{cell.label} is declared twice: remove one, or change a parameter")
                 cells[cell.key] = cell
         if not cells:
-            raise UnsupportedProblem(f"no agent of '{self.name}' can play: {left_out[0].reason}")
+            raise UnsupportedProblem(f"no agent of '{self.name}' can play: {left_out[0]}")
         return list(cells.values()), left_out
 
     def cells(self) -> list[Cell]:

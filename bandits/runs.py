@@ -91,7 +91,7 @@ def start(
     }
     progress = progress or SilentProgress()
     for pair in left_out:
-        progress.say(f"left out: {pair.reason} (on {pair.environment})")
+        progress.say(f"left out: {pair}")
     folder = RunFolder.create(out, experiment.name, facts, cell_table(cells))
     return _run(folder, facts, cells, settings or Settings(), progress, batch)
 

@@ -111,9 +111,11 @@ def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], ri
     console = Console(highlight=False)
     if not console.is_terminal:  # a pipe or a file must not wrap or cut
         console = Console(highlight=False, width=max(200, shutil.get_terminal_size().columns), soft_wrap=True)
-    table = Table(title=escape(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
+    if title:
+        console.print(escape(title), style="bold")
     console.print(table)
