@@ -27,12 +27,19 @@ from .kernels import exp, inline, log
 
 __all__ = [
     "Key",
+    "bernoulli_at",
     "beta_at",
     "block",
     "box_muller",
+    "categorical_at",
+    "choose",
+    "exponential_at",
     "gamma_at",
+    "integer_at",
     "normal_pair",
+    "permute",
     "philox4x32",
+    "series_uniform",
     "uniform_at",
     "uniform_pair",
     "unit",
@@ -165,6 +172,65 @@ def normal_pair(key: Key, lane: Word, t: Word, pair: Word) -> tuple[Word, Word]:
     """Slots ``2 pair`` and ``2 pair + 1`` of the normal table."""
     word0, word1 = block(key, lane, t, pair, NORMAL_TABLE, 0)
     return box_muller(word0, word1)
+
+
+@inline
+def series_uniform(key: Key, lane: Word, t: Word, kind: Word) -> Word:
+    """Round t of a uniform series of the given kind: what is behind ``uniform(t)``, ``bernoulli(t, p)`` and so on."""
+    word0, word1 = block(key, lane, t >> 1, 0, kind, 0)
+    return unit(word1) if t & 1 else unit(word0)
+
+
+@inline
+def exponential_at(key: Key, lane: Word, t: Word, slot: Word) -> Word:
+    """One slot of the exponential table, mean 1."""
+    word0, word1 = block(key, lane, t, slot >> 1, EXPONENTIAL_TABLE, 0)
+    return -log(unit(word1) if slot & 1 else unit(word0))
+
+
+@inline
+def bernoulli_at(key: Key, lane: Word, t: Word, p: Word) -> Word:
+    """1 with probability p, else 0: the number of ``bernoulli(t, p)``."""
+    return 1 if series_uniform(key, lane, t, BERNOULLI_SERIES) < p else 0
+
+
+@inline
+def integer_at(key: Key, lane: Word, t: Word, n: Word) -> Word:
+    """Uniform on 0..n-1: the number of ``integers(t, n)``."""
+    return int64(series_uniform(key, lane, t, INTEGER_SERIES) * n)
+
+
+@inline
+def choose(weights: Word, uniform: Word) -> Word:
+    """Index with probability proportional to ``weights`` (n,): where the running sum passes the uniform's share."""
+    total = 0.0
+    for k in range(weights.size):
+        total += weights[k]
+    target = uniform * total
+    running, chosen = 0.0, -1
+    for k in range(weights.size):
+        if weights[k] > 0.0 and (chosen < 0 or running <= target):
+            chosen = k
+        running += weights[k]
+    return chosen
+
+
+@inline
+def categorical_at(key: Key, lane: Word, t: Word, weights: Word) -> Word:
+    """Arm with probability proportional to ``weights`` (n,): the number of ``categorical(t, ...)``."""
+    return choose(weights, series_uniform(key, lane, t, CATEGORICAL_SERIES))
+
+
+@inline
+def permute(key: Key, lane: Word, t: Word, out: Word) -> None:
+    """Fill ``out`` (n,) with a uniform permutation of 0..n-1: the numbers of ``permutation(t, n)``."""
+    n = out.size
+    for i in range(n):
+        out[i] = i
+    for i in range(n - 1):  # Fisher-Yates: position i swaps with a uniform position in i..n-1
+        word0, word1 = block(key, lane, t, i >> 1, PERMUTATION_TABLE, 0)
+        j = i + int64((unit(word1) if i & 1 else unit(word0)) * (n - i))
+        out[i], out[j] = out[j], out[i]
 
 
 @inline

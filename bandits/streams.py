@@ -20,7 +20,7 @@ import numpy as np
 from . import philox
 from .errors import BadParameter
 from .kernels import inline, kernel, log
-from .philox import Key, Word, block, box_muller, gamma_at, gamma_trial, unit
+from .philox import Key, Word, block, box_muller, choose, gamma_at, gamma_trial, permute, unit
 from .protocol import FloatArray, IntArray
 
 __all__ = ["STREAM_NUMBERS", "STREAM_VERSION", "Stream", "Streams"]
@@ -107,32 +107,15 @@ def _fill_gamma_table(out: FloatArray, shapes: FloatArray, key: Key, t: int) -> 
 
 
 @kernel
-def _fill_permutations(out: IntArray, uniforms: FloatArray) -> None:
-    """Fisher-Yates per lane: position i swaps with a uniform position in i..n-1."""
-    n, size = out.shape
-    for b in range(size):
-        for i in range(n):
-            out[i, b] = i
-        for i in range(n - 1):
-            j = i + int(uniforms[i, b] * (n - i))
-            out[i, b], out[j, b] = out[j, b], out[i, b]
+def _fill_permutations(out: IntArray, key: Key, t: int) -> None:
+    for b in range(out.shape[1]):
+        permute(key, b, t, out[:, b])
 
 
 @kernel
-def _choose(probabilities: FloatArray, uniform: FloatArray, out: IntArray) -> None:
-    """Inverse distribution function, arms in order: the first whose running sum exceeds u times the total."""
-    n, size = probabilities.shape
-    for b in range(size):
-        total = 0.0
-        for k in range(n):
-            total += probabilities[k, b]
-        target = uniform[b] * total
-        running, chosen = 0.0, -1
-        for k in range(n):
-            running += probabilities[k, b]
-            if probabilities[k, b] > 0.0 and (chosen < 0 or running - probabilities[k, b] <= target):
-                chosen = k
-        out[b] = chosen
+def _choose(weights: FloatArray, uniform: FloatArray, out: IntArray) -> None:
+    for b in range(out.size):
+        out[b] = choose(weights[:, b], uniform[b])
 
 
 @kernel
@@ -246,10 +229,8 @@ class Stream:
 
     def permutation(self, t: int, n: int) -> IntArray:
         """Uniform permutation of 0..n-1 per replication: int64, shape (n, B)."""
-        uniforms = self._empty(t, n)
-        _fill_uniform_table(uniforms, self.key, t, philox.PERMUTATION_TABLE)
-        out = np.empty((n, self.size), dtype=np.int64)
-        _fill_permutations(out, uniforms)
+        out = np.empty_like(self._empty(t, n), dtype=np.int64)
+        _fill_permutations(out, self.key, t)
         return out
 
     def _empty(self, t: int, n: int) -> FloatArray:

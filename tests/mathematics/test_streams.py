@@ -531,3 +531,28 @@ def test_tables_of_any_memory_layout_and_number_type_are_accepted():
     expected = stream.gammas(1, shapes.astype(float))
     for table in (shapes, np.asfortranarray(shapes), shapes.astype(np.float32), np.repeat(shapes, 2, axis=0)[::2]):
         assert (stream.gammas(1, table) == expected).all()
+
+
+@kernel
+def one_of_each(key, t, p, n, weights, slots, exponentials, bernoulli, integers, categorical, permutation):
+    for b in range(bernoulli.size):
+        for slot in range(slots):
+            exponentials[slot, b] = philox.exponential_at(key, b, t, slot)
+        bernoulli[b] = philox.bernoulli_at(key, b, t, p)
+        integers[b] = philox.integer_at(key, b, t, n)
+        categorical[b] = philox.categorical_at(key, b, t, weights[:, b])
+        philox.permute(key, b, t, permutation[:, b])
+
+
+@pytest.mark.parametrize("t", [0, 1, 15, 16, 77])
+def test_every_discrete_draw_is_the_same_in_a_kernel(t):
+    stream, size = Streams(3, 40, 5).agent, 40
+    weights = np.random.default_rng(0).random((4, size))
+    exponentials, permutation = np.empty((3, size)), np.empty((7, size), dtype=np.int64)
+    bernoulli, integers, categorical = (np.empty(size, dtype=np.int64) for _ in range(3))
+    one_of_each(stream.key, t, 0.3, 9, weights, 3, exponentials, bernoulli, integers, categorical, permutation)
+    assert np.array_equal(exponentials, stream.exponentials(t, 3))
+    assert np.array_equal(bernoulli, stream.bernoulli(t, 0.3))
+    assert np.array_equal(integers, stream.integers(t, 9))
+    assert np.array_equal(categorical, stream.categorical(t, weights))
+    assert np.array_equal(permutation, stream.permutation(t, 7))
