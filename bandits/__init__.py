@@ -20,12 +20,13 @@ if (_root / "pyproject.toml").is_file():  # a checkout: agents/ and environments
 
 if TYPE_CHECKING:
     from .analysis import Log, load
-    from .experiment import Experiment, agent, environment
+    from .experiment import Experiment
     from .foreign import foreign_agent
     from .loop import simulate
     from .protocol import Bound, Feedback, Problem
     from .registry import register_agent, register_environment, register_experiment
     from .scalar import ScalarAgent
+    from .specs import agent, environment
     from .streams import Streams
 
 __version__ = "0.1.0"
@@ -38,8 +39,8 @@ _HOME = {
     "Problem": "protocol",
     "ScalarAgent": "scalar",
     "Streams": "streams",
-    "agent": "experiment",
-    "environment": "experiment",
+    "agent": "specs",
+    "environment": "specs",
     "foreign_agent": "foreign",
     "load": "analysis",
     "register_agent": "registry",

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from .errors import UnknownName, did_you_mean
-from .experiment import Experiment, Spec, agent, environment
+from .experiment import Experiment
 from .jobs import SimulationJob
 from .philox import NORMAL_SERIES, UNIFORM_SERIES
+from .specs import Spec, agent, environment
 from .streams import Streams, fill_normal_series, fill_uniform_series
 
 __all__ = ["WORKLOADS", "Workload", "measure"]

@@ -14,6 +14,7 @@ import typer
 
 from . import __version__
 from .errors import BadParameter, BanditsError, UsageError
+from .requests import adjust, choose_agents, find_experiment, load_plugins, parse_assignment
 
 if TYPE_CHECKING:
     from .experiment import Experiment
@@ -267,66 +268,6 @@ def doctor(as_json: AsJson = False) -> None:
         print_checks(checks)
     if not all(check["ok"] for check in checks if check["required"]):
         raise typer.Exit(1)
-
-
-def load_plugins(paths: list[Path]) -> None:
-    """Load the files of ``--plugin``."""
-    from .registry import load_plugin
-
-    for path in paths:
-        load_plugin(path)
-
-
-def find_experiment(name: str) -> Experiment:
-    """A registered experiment, or the one that a file declares.
-
-    Raises:
-        UsageError: There is none, or the file declares several.
-    """
-    from .experiment import Experiment
-    from .registry import load_plugin, lookup
-
-    if not name.endswith(".py"):
-        found: Experiment = lookup("experiment", name).target
-        return found
-    module = load_plugin(name)
-    declared = {id(v): v for v in vars(module).values() if isinstance(v, Experiment)}
-    if len(declared) != 1:
-        names = ", ".join(sorted(e.name for e in declared.values())) or "none"
-        raise UsageError(
-            f"{name} declares {len(declared)} experiments ({names}), expected one; register several with "
-            "register_experiment, pass the file with --plugin, and run one by name"
-        )
-    return next(iter(declared.values()))
-
-
-def adjust(experiment: Experiment, **changes: int | None) -> Experiment:
-    """Replace the fields that were given on the command line."""
-    return experiment.replace(**{name: value for name, value in changes.items() if value is not None})
-
-
-def choose_agents(experiment: Experiment, add: list[str], only: list[str]) -> Experiment:
-    """Add agents by name, or keep only some."""
-    from .errors import did_you_mean
-    from .experiment import agent
-
-    agents = [*experiment.agents, *(agent(name) for name in add)]
-    names = {spec.name for spec in agents}
-    for name in only:
-        if name not in names:
-            raise BadParameter(f"no agent of this experiment is called '{name}'.{did_you_mean(name, names)}")
-    return experiment.replace(agents=[spec for spec in agents if not only or spec.name in only])
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """Split ``name.param=value``; the value is JSON where it can be, else a word."""
-    target, equals, value = text.partition("=")
-    if not equals:
-        raise BadParameter(f"--set {text}: expected NAME.PARAM=VALUE, such as ucb1.c=2.0")
-    try:
-        return target, json.loads(value)
-    except json.JSONDecodeError:
-        return target, value
 
 
 def make_settings(backend: str, workers: int | None, ray_address: str | None) -> Any:

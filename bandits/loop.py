@@ -16,7 +16,7 @@ from .protocol import Agent, Environment, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from .analysis import Log
-    from .experiment import Spec
+    from .specs import Spec
 
 __all__ = ["MIN_LANES", "batch_size", "play", "simulate"]
 

@@ -17,9 +17,10 @@ import pytest
 
 from bandits import Feedback, Streams, agent, environment, register_agent, registry
 from bandits.errors import BadParameter, UnsupportedProblem
-from bandits.experiment import Cell, Spec
+from bandits.experiment import Cell
 from bandits.jobs import SimulationJob
 from bandits.registry import Entry, entries
+from bandits.specs import Spec
 
 HORIZON, SIZE, SEED = 45, 6, 9
 

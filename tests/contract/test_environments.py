@@ -14,9 +14,10 @@ import pytest
 
 from bandits import Bound, Problem, Streams, agent, environment
 from bandits.errors import BadParameter
-from bandits.experiment import Cell, Spec
+from bandits.experiment import Cell
 from bandits.jobs import SimulationJob
 from bandits.registry import Entry, entries
+from bandits.specs import Spec
 
 HORIZON, SIZE, SEED = 50, 9, 5
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bandits import Experiment, environment
-from bandits.experiment import Spec
 from bandits.jobs import SimulationJob
+from bandits.specs import Spec
 
 ENVIRONMENTS = {
     "bernoulli": environment("bernoulli", means=[0.3, 0.6, 0.5, 0.2]),

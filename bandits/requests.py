@@ -1,0 +1,66 @@
+"""From what was typed on the command line to an experiment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .errors import BadParameter, UsageError, did_you_mean
+from .experiment import Experiment
+from .registry import load_plugin, lookup
+from .specs import agent
+
+__all__ = ["adjust", "choose_agents", "find_experiment", "load_plugins", "parse_assignment"]
+
+
+def load_plugins(paths: list[Path]) -> None:
+    """Load the files of ``--plugin``."""
+    for path in paths:
+        load_plugin(path)
+
+
+def find_experiment(name: str) -> Experiment:
+    """A registered experiment, or the one that a file declares.
+
+    Raises:
+        UsageError: There is none, or the file declares several.
+    """
+    if not name.endswith(".py"):
+        found: Experiment = lookup("experiment", name).target
+        return found
+    module = load_plugin(name)
+    declared = {id(v): v for v in vars(module).values() if isinstance(v, Experiment)}
+    if len(declared) != 1:
+        names = ", ".join(sorted(e.name for e in declared.values())) or "none"
+        raise UsageError(
+            f"{name} declares {len(declared)} experiments ({names}), expected one; register several with "
+            "register_experiment, pass the file with --plugin, and run one by name"
+        )
+    return next(iter(declared.values()))
+
+
+def adjust(experiment: Experiment, **changes: int | None) -> Experiment:
+    """Replace the fields that were given on the command line."""
+    return experiment.replace(**{name: value for name, value in changes.items() if value is not None})
+
+
+def choose_agents(experiment: Experiment, add: list[str], only: list[str]) -> Experiment:
+    """Add agents by name, or keep only some."""
+    agents = [*experiment.agents, *(agent(name) for name in add)]
+    names = {spec.name for spec in agents}
+    for name in only:
+        if name not in names:
+            raise BadParameter(f"no agent of this experiment is called '{name}'.{did_you_mean(name, names)}")
+    return experiment.replace(agents=[spec for spec in agents if not only or spec.name in only])
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split ``name.param=value``; the value is JSON where it can be, else a word."""
+    target, equals, value = text.partition("=")
+    if not equals:
+        raise BadParameter(f"--set {text}: expected NAME.PARAM=VALUE, such as ucb1.c=2.0")
+    try:
+        return target, json.loads(value)
+    except json.JSONDecodeError:
+        return target, value

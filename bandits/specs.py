@@ -1,0 +1,195 @@
+"""Agents and environments as data: a registered name with its parameters, checked and with every default filled in.
+
+    agent("ucb1", c=2.0)
+    environment("bernoulli", means=[0.9, 0.8])
+
+A parameter is a keyword-only argument of the constructor; its annotation says which values it takes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import BadParameter, BanditsError, did_you_mean
+from .registry import lookup
+
+__all__ = ["Spec", "agent", "environment", "plain"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A registered name with its parameters, every default filled in: an agent or an environment, as data."""
+
+    kind: Literal["agent", "environment"]
+    name: str
+    given: Mapping[str, Any]
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """All parameters, checked against the constructor, defaults filled in.
+
+        Raises:
+            UnknownName, BadParameter: There is no such agent or environment, or it has no such parameter.
+        """
+        return _resolve(self)
+
+    @property
+    def label(self) -> str:
+        """The name, with the parameters that were given: ``ucb1(c=4)``."""
+        inside = ", ".join(f"{name}={_short(value)}" for name, value in self.given.items())
+        return f"{self.name}({inside})" if inside else self.name
+
+    def with_parameters(self, **changes: Any) -> Spec:
+        """Return a copy with some parameters changed."""
+        return Spec(self.kind, self.name, {**self.given, **changes})
+
+    def build(self, *arguments: Any) -> Any:
+        """Construct the agent ``(problem, streams)`` or the environment ``(streams)``.
+
+        Raises:
+            BadParameter: The constructor refused a parameter's value.
+            UnsupportedProblem: The agent cannot play the environment.
+        """
+        target = lookup(self.kind, self.name).target
+        parameters = {name: tuple(v) if isinstance(v, list) else v for name, v in self.parameters.items()}
+        try:
+            return target(*arguments, **parameters)
+        except BanditsError as error:
+            raise type(error)(f"{self.kind} {self.label}: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise BadParameter(f"{self.kind} {self.label}: {error}") from error
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: name and all parameters."""
+        return {"name": self.name, "parameters": self.parameters, "label": self.label}
+
+
+def agent(name: str, **parameters: Any) -> Spec:
+    """Declare an agent: ``agent("ucb1", c=2.0)``."""
+    return Spec("agent", name, parameters)
+
+
+def environment(name: str, **parameters: Any) -> Spec:
+    """Declare an environment: ``environment("bernoulli", means=[0.9, 0.8])``."""
+    return Spec("environment", name, parameters)
+
+
+def _resolve(spec: Spec) -> dict[str, Any]:
+    """Check given parameters against the constructor's keyword-only ones and fill in the defaults."""
+    target = lookup(spec.kind, spec.name).target
+    signature = inspect.signature(target)
+    accepted = {p.name: p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+    for name in spec.given:
+        if name not in accepted:
+            known = ", ".join(accepted) or "none"
+            raise BadParameter(
+                f"{spec.kind} '{spec.name}' has no parameter '{name}'.{did_you_mean(name, accepted)} It has: {known}."
+            )
+    hints = _type_hints(target)
+    resolved = {}
+    for name, parameter in accepted.items():
+        if name in spec.given:
+            where = f"{spec.kind} '{spec.name}': {name}"
+            resolved[name] = _coerce(plain(spec.given[name]), hints.get(name, Any), where)
+        elif parameter.default is parameter.empty:
+            raise BadParameter(f"{spec.kind} '{spec.name}' needs the parameter '{name}'")
+        else:
+            resolved[name] = plain(parameter.default)
+    return resolved
+
+
+def _type_hints(target: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(target.__init__)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def plain(value: Any) -> Any:
+    """JSON-ready copy: arrays and tuples to lists, NumPy scalars to Python's."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [plain(v) for v in value]
+    return value
+
+
+def _coerce(value: Any, hint: Any, where: str) -> Any:
+    """Check a value against a type hint, turning whole numbers into floats where a float is meant."""
+    options = (
+        typing.get_args(hint)
+        if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+        else (hint,)
+    )
+    not_a_number = isinstance(value, float) and value != value
+    for option in () if not_a_number else options:
+        matches, converted = _match(value, option)
+        if matches:
+            return converted
+    wanted = " or ".join(_describe(option) for option in options)
+    raise BadParameter(f"{where} must be {wanted}, got {value!r}")
+
+
+def _match(value: Any, hint: Any) -> tuple[bool, Any]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is Any or hint is inspect.Parameter.empty:
+        return True, value
+    if hint is None or hint is type(None):
+        return value is None, None
+    if hint is float:
+        number = number and not (isinstance(value, int) and abs(value) > sys.float_info.max)
+        return number, float(value) if number else value
+    if hint is int:
+        whole = number and (isinstance(value, int) or value.is_integer())
+        return whole, int(value) if whole else value
+    if hint in (bool, str):
+        return isinstance(value, hint), value
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return value in arguments, value
+    if origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, Sequence)):
+        if not isinstance(value, list):
+            return False, value
+        matched = [_match(item, arguments[0] if arguments else Any) for item in value]
+        return all(ok for ok, _ in matched), [item for _, item in matched]
+    return True, value
+
+
+def _describe(hint: Any) -> str:
+    names = {
+        float: "a number",
+        int: "a whole number",
+        bool: "true or false",
+        str: "a word",
+        type(None): "null",
+    }
+    if hint in names:
+        return names[hint]
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(repr(option) for option in typing.get_args(hint))
+    return "a list of numbers" if typing.get_origin(hint) is not None else str(hint)
+
+
+def _short(value: Any) -> str:
+    """A value as a label shows it: numbers without trailing zeros, long lists by their ends."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple | np.ndarray):
+        items = [_short(v) for v in value]
+        if len(items) > 4:
+            items = [*items[:2], "...", items[-1]]
+        return "[" + ", ".join(items) + "]"
+    return str(value)
