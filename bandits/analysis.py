@@ -198,7 +198,8 @@ class Log:
             at: Round to summarise; by default the horizon. It must be a checkpoint.
 
         Returns:
-            Columns environment, agent, t, replications, regret, low, high, sd, bound, ratio, run_steps_per_s.
+            Columns cell, environment, agent, t, replications, regret, low, high, sd, bound, bound_name, ratio and
+            run_steps_per_s.
             ``bound`` is the asymptotic lower bound at t, NaN where none is known or instances differ by replication.
         """
         import pandas as pd
@@ -222,6 +223,7 @@ class Log:
                     "high": mean + half,
                     "sd": float(curve.sd[j]),
                     "bound": bound,
+                    "bound_name": None if facts.bound is None else facts.bound.name,
                     "ratio": mean / bound if bound > 0 else float("nan"),
                     "run_steps_per_s": facts.horizon / facts.seconds,
                 }

@@ -71,8 +71,11 @@ def draw_regret(opened: Log, *, agents: Sequence[str] | None = None, log: str = 
 
     columns = min(len(environments), 2)
     rows = -(-len(environments) // columns)
-    legend_rows = -(-(len(labels) + 1) // 4)
-    figure = Figure(figsize=(5.6 * columns + 0.4, 3.9 * rows + 0.24 * legend_rows + 0.5), layout="constrained")
+    width = 5.6 * columns + (2.0 if columns == 1 else 0.4)
+    names = [*labels, *(facts.bound.name for facts in cells if facts.bound is not None)]
+    legend_columns = max(1, min(4, int(12 * width / (max(map(len, names)) + 7))))  # about 12 letters to the inch
+    legend_rows = -(-(len(labels) + 1) // legend_columns)
+    figure = Figure(figsize=(width, 3.9 * rows + 0.24 * legend_rows + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels[len(environments) :]:
@@ -82,7 +85,9 @@ def draw_regret(opened: Log, *, agents: Sequence[str] | None = None, log: str = 
         _draw_panel(panel, here, curves, labels, log)
         panel.set_title(_wrapped(environment), fontsize=10)
     handles = {h.get_label(): h for panel in panels for h in panel.get_legend_handles_labels()[0]}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=legend_columns, frameon=False, fontsize=9
+    )
     replications = max(curve.replications for curve in curves.values())
     figure.suptitle(f"Mean regret; bands: 95 % intervals for the mean over {replications:,} replications", fontsize=11)
     return figure
@@ -104,7 +109,7 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
     bound = next((facts.bound for facts in cells if facts.bound is not None), None)
     if bound is not None:
         t = cells[0].checkpoints
-        panel.plot(t, bound.at(t), color="black", linestyle="--", linewidth=1.2, label=f"{bound.name} bound")
+        panel.plot(t, bound.at(t), color="black", linestyle="--", linewidth=1.2, label=bound.name)
     stationary = bound is not None and len(bound.starts) == 1
     if "x" in log or (log == "auto" and stationary):
         panel.set_xscale("log")

@@ -38,7 +38,7 @@ def print_summary(summary: pd.DataFrame) -> None:
     for environment, rows in summary.groupby("environment", sort=False):
         t, n = int(rows["t"].iloc[0]), int(rows["replications"].max())
         has_bound = bool(rows["bound"].notna().any())
-        bound = f"; lower bound at T: {number(float(rows['bound'].iloc[0]))}" if has_bound else ""
+        bound = f"; {rows['bound_name'].iloc[0]}: {number(float(rows['bound'].iloc[0]))}" if has_bound else ""
         title = f"{environment}   T = {t:,}, {n:,} replications{bound}"
         columns = ["agent", "mean regret", "95 % interval", "ratio to bound", "M run-steps/s"]
         body = []

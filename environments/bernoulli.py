@@ -64,7 +64,7 @@ class Bernoulli:
 
     def bound(self) -> Bound:
         """Lai-Robbins: ``sum of gap / kl(mean, best mean)`` over the suboptimal arms, times log T."""
-        return Bound("Lai-Robbins", bernoulli_lai_robbins(self._arms.means)[None])
+        return Bound("Lai-Robbins bound", bernoulli_lai_robbins(self._arms.means)[None])
 
 
 def probabilities(means: FloatArray) -> FloatArray:

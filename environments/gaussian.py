@@ -65,7 +65,7 @@ class Gaussian:
 
     def bound(self) -> Bound:
         """Lai-Robbins: ``sum of 2 sd^2 / gap`` over the suboptimal arms, times log T."""
-        return Bound("Lai-Robbins", gaussian_lai_robbins(self._arms.means, self._sd)[None])
+        return Bound("Lai-Robbins bound", gaussian_lai_robbins(self._arms.means, self._sd)[None])
 
 
 def noise_levels(sd: float | Sequence[float], n_arms: int) -> FloatArray:

@@ -86,7 +86,7 @@ class Piecewise:
             constants = [bernoulli_lai_robbins(segment) for segment in self._segments]
         else:
             constants = [gaussian_lai_robbins(segment, self._sd) for segment in self._segments]
-        return Bound("Lai-Robbins, restarted at every change", np.array(constants), self._starts)
+        return Bound("Lai-Robbins, per segment", np.array(constants), self._starts)
 
     def _enter_segment(self, t: int) -> None:
         """Make the means those of the segment that holds round t."""
