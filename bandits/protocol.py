@@ -47,6 +47,9 @@ class Problem:
         noise_sd: Known standard deviation of each arm's Gaussian reward noise, shape (K,); None where the
             rewards are not Gaussian or the level is unknown.
         reward_range: Interval that holds every reward; None where rewards are unbounded.
+        observation_sd: Side information, shape (K, K): playing the row's arm shows the column's arm with Gaussian
+            noise of
+            this standard deviation, and nothing of it where the entry is infinite. None where only rewards are seen.
         horizon: Number of rounds T; None unless the agent declares ``uses_horizon = True``.
         best_action: The best action of a round; None unless the agent declares ``is_oracle = True``.
     """
@@ -54,6 +57,7 @@ class Problem:
     n_arms: int
     noise_sd: FloatArray | None = None
     reward_range: tuple[float, float] | None = None
+    observation_sd: FloatArray | None = None
     horizon: int | None = None
     best_action: Callable[[int], IntArray] | None = None
 
@@ -68,10 +72,12 @@ class Feedback:
         reward: Reward of each replication's action, shape (B,).
         regret: Pseudo-regret of the action, best mean minus its mean, shape (B,). For the log: an agent that
             reads it cheats, and a contract test says so.
+        observations: What was seen of every arm, shape (K, B), 0 where nothing was; None without side information.
     """
 
     reward: FloatArray
     regret: FloatArray
+    observations: FloatArray | None = None
 
 
 @dataclass(frozen=True)
