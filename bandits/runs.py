@@ -93,7 +93,8 @@ def start(
     for pair in left_out:
         progress.say(f"left out: {pair}")
     folder = RunFolder.create(out, experiment.name, facts, cell_table(cells))
-    return _run(folder, facts, cells, settings or Settings(), progress, batch)
+    with folder.locked():
+        return _run(folder, facts, cells, settings or Settings(), progress, batch)
 
 
 def resume(
@@ -125,34 +126,37 @@ def resume(
         experiment = experiment.replace(replications=replications)
         facts["experiment"] = experiment.as_json()
     cells = experiment.cells()
-    known = set(folder.cells()["cell"].to_pylist())
-    if {cell.key for cell in cells} != known:
+    if {cell.key for cell in cells} != set(folder.cells()["cell"].to_pylist()):
         raise RunFolderError(
             f"{place} was made by another version of its agents or environments: parameters or defaults have "
             "changed, so new replications would not belong to the old ones; start a new run"
         )
-    if replications is not None:
-        import io
+    with folder.locked():
+        code = {"plugins": _plugin_facts(), "commit": _commit(), "version": __version__}
+        if not _same_code(facts, code):
+            _check_continuity(folder, cells, place)
+        facts.setdefault("resumed", []).append({"at": _utc(), **code})
+        if replications is not None:
+            folder.write_cells(cell_table(cells))
+        return _run(folder, facts, cells, settings or Settings(), progress, batch)
 
-        import pyarrow.parquet as pq
 
-        sink = io.BytesIO()
-        pq.write_table(cell_table(cells), sink, compression="zstd")
-        folder.write("cells.parquet", sink.getvalue())
-    if {plugin["sha256"] for plugin in facts["plugins"]} != {_digest(p.text) for p in plugins()}:
-        _check_continuity(folder, cells, place)
-        facts["plugins"] = _plugin_facts()
-    return _run(folder, facts, cells, settings or Settings(), progress, batch)
+def _same_code(facts: dict[str, Any], code: dict[str, Any]) -> bool:
+    """Whether the run was last written by the code that is loaded now: plug-ins, commit and version."""
+    last = {"plugins": facts["plugins"], "commit": facts["commit"], "version": facts["versions"]["bandits"]}
+    last |= facts.get("resumed", [{}])[-1]
+    hashes = [{plugin["sha256"] for plugin in state["plugins"]} for state in (last, code)]
+    return hashes[0] == hashes[1] and last["commit"] == code["commit"] and last["version"] == code["version"]
 
 
 def _check_continuity(folder: RunFolder, cells: list[Cell], place: str | Path) -> None:
-    """Refuse changed plug-ins if they would continue a half-finished cell with other numbers."""
+    """Refuse changed code if it would continue a half-finished cell with other numbers."""
     for cell in cells:
         parts = folder.parts(cell.key)
         if parts and missing_ranges(cell.replications, parts) and not _replay(folder, cell, parts[0], parts[0].first):
             raise RunFolderError(
-                f"the plug-ins of {place} have changed, and '{cell.label}' no longer plays as in its finished "
-                "replications: start a new run"
+                f"the code has changed since {place} was written, and '{cell.label}' no longer plays as in its "
+                "finished replications: start a new run"
             )
 
 
@@ -206,19 +210,18 @@ def _run(
             folder.write_facts(facts)
             last_written[0] = time.monotonic()
 
-    with folder.locked():
-        try:
-            outcome = run_jobs([SimulationJob(cell, batch) for cell in cells], folder, settings, progress, note)
-        except BaseException:
-            folder.write_facts(facts | {"status": "failed"})
-            raise
-        finally:
-            progress.close()
-        facts["status"] = "interrupted" if outcome.interrupted else "failed" if outcome.failures else "complete"
-        facts["failures"] = [asdict(failure) for failure in outcome.failures]
-        wall_s = time.monotonic() - begun
-        facts.update(finished=_utc(), wall_s=wall_s, backend=outcome.backend, workers=settings.worker_count)
-        note(outcome, now=True)
+    try:
+        outcome = run_jobs([SimulationJob(cell, batch) for cell in cells], folder, settings, progress, note)
+    except BaseException:
+        folder.write_facts(facts | {"status": "failed"})
+        raise
+    finally:
+        progress.close()
+    facts["status"] = "interrupted" if outcome.interrupted else "failed" if outcome.failures else "complete"
+    facts["failures"] = [asdict(failure) for failure in outcome.failures]
+    wall_s = time.monotonic() - begun
+    facts.update(finished=_utc(), wall_s=wall_s, backend=outcome.backend, workers=settings.worker_count)
+    note(outcome, now=True)
     return Run(folder.place, cells, outcome.failures, outcome.interrupted, wall_s)
 
 

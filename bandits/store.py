@@ -111,9 +111,7 @@ class RunFolder:
                 raise RunFolderError(f"{folder.place} is not empty: {remedy}")
             folder._fs.create_dir(folder._path("log"), recursive=True)
             folder.write_facts(facts)
-            sink = io.BytesIO()
-            pq.write_table(cells, sink, compression="zstd")
-            folder.write("cells.parquet", sink.getvalue())
+            folder.write_cells(cells)
         except OSError as error:
             raise RunFolderError(f"cannot write to {folder.place}: {_reason(error)}. Choose another --out.") from error
         return folder
@@ -161,6 +159,12 @@ class RunFolder:
             return pq.read_table(io.BytesIO(self.read("cells.parquet")))
         except (OSError, pa.ArrowInvalid) as error:
             raise RunFolderError(f"cannot read {self.place}/cells.parquet: {_reason(error)}") from error
+
+    def write_cells(self, cells: pa.Table) -> None:
+        """Replace cells.parquet."""
+        sink = io.BytesIO()
+        pq.write_table(cells, sink, compression="zstd")
+        self.write("cells.parquet", sink.getvalue())
 
     def write_part(self, cell: str, first: int, count: int, data: bytes) -> None:
         """Write one finished part: whole or not at all."""
