@@ -110,6 +110,14 @@ def _start_worker(plugins: tuple[Plugin, ...]) -> None:
         load_plugin(plugin)
 
 
+@dataclass
+class _Suspect:
+    """A task that was running when a worker died, and how often one has died with it alone."""
+
+    task: Task
+    deaths: int = 0
+
+
 class PoolBackend:
     """Runs tasks in worker processes on this machine.
 
@@ -124,38 +132,49 @@ class PoolBackend:
         self._workers, self._plugins = workers, plugins
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Result]:
-        """Run every task and yield its result; a task whose worker dies is tried again on a new pool."""
-        attempts: dict[tuple[str, int], int] = {}
-        again: list[Task] = []
+        """Run every task and yield its result.
+
+        When a worker dies, every task in flight is a suspect: each is tried again alone, so that the guilty one is
+        found and the others are not blamed for it.
+        """
+        suspects: list[_Suspect] = []
         finished = False
         while not finished:
             pool = self._new_pool()
             in_flight: dict[Future[Result], Task] = {}
             try:
-                while True:
-                    while len(in_flight) < 2 * self._workers:
-                        task = again.pop() if again else next(tasks, None)
-                        if task is None:
-                            break
-                        in_flight[pool.submit(execute, task, self._plugins)] = task
-                    if not in_flight:
-                        finished = True
-                        break
-                    done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        result = future.result()
-                        del in_flight[future]
-                        yield result
+                yield from self._alone(pool, suspects)
+                yield from self._together(pool, tasks, in_flight)
+                finished = True
             except BrokenProcessPool:
-                for task in in_flight.values():
-                    key = (task.job.key, task.first)
-                    attempts[key] = attempts.get(key, 0) + 1
-                    if attempts[key] < MAX_ATTEMPTS:
-                        again.append(task)
-                    else:
-                        yield Result(task, None, cause=_died(task))
+                if suspects:
+                    suspects[-1].deaths += 1
+                    if suspects[-1].deaths == MAX_ATTEMPTS:
+                        guilty = suspects.pop().task
+                        yield Result(guilty, None, cause=_died(guilty))
+                suspects.extend(_Suspect(task) for task in in_flight.values())
             finally:
                 _stop(pool)
+
+    def _alone(self, pool: ProcessPoolExecutor, suspects: list[_Suspect]) -> Iterator[Result]:
+        while suspects:
+            result = pool.submit(execute, suspects[-1].task, self._plugins).result()
+            suspects.pop()
+            yield result
+
+    def _together(
+        self, pool: ProcessPoolExecutor, tasks: Iterator[Task], in_flight: dict[Future[Result], Task]
+    ) -> Iterator[Result]:
+        while True:
+            while len(in_flight) < 2 * self._workers and (task := next(tasks, None)) is not None:
+                in_flight[pool.submit(execute, task, self._plugins)] = task
+            if not in_flight:
+                return
+            done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+            for future in done:
+                result = future.result()
+                del in_flight[future]
+                yield result
 
     def _new_pool(self) -> ProcessPoolExecutor:
         if sys.platform == "win32":

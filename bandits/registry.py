@@ -103,26 +103,30 @@ def _register(kind: Kind, name: str, source: str) -> Callable[[T], T]:
         raise BadParameter(f"{name!r} cannot name an {kind}: use snake case, such as 'my_{kind}'")
 
     def decorate(target: T) -> T:
-        origin = getattr(target, "__module__", None) if inspect.isclass(target) else _calling_module()
+        origin = str(target.__module__) if inspect.isclass(target) else _calling_module()
+        if not origin.startswith("bandits."):
+            load_builtin(kind)  # so that a name that is taken is found out here, not when the folder is loaded
         known = _entries[kind].get(name)
-        if known is not None and not _same_file(known.origin, origin or ""):
+        if known is not None and not _may_replace(kind, known.origin, origin):
             raise BadParameter(
                 f"the {kind} name '{name}' is taken by {known.origin}: register yours under another name"
             )
         summary = (inspect.getdoc(target) or "").strip().split("\n")[0]
         if kind == "experiment":
             summary = getattr(target, "summary", summary)
-        _entries[kind][name] = Entry(name, kind, target, source, summary, origin or "")
+        _entries[kind][name] = Entry(name, kind, target, source, summary, origin)
         return target
 
     return decorate
 
 
-def _same_file(a: str, b: str) -> bool:
+def _may_replace(kind: Kind, old: str, new: str) -> bool:
     """Whether two modules are one file: loaded again, run as a script, or a plug-in that was edited."""
+    if kind != "experiment" and old.startswith("bandits.") != new.startswith("bandits."):
+        return False
     scripts = {"__main__", "__mp_main__"}
     plugin = re.compile(r"^(bandits_plugin_.*)_[0-9a-f]{12}$")
-    return a == b or bool(scripts & {a, b}) or plugin.sub(r"\1", a) == plugin.sub(r"\1", b)
+    return old == new or bool(scripts & {old, new}) or plugin.sub(r"\1", old) == plugin.sub(r"\1", new)
 
 
 def _calling_module() -> str:
