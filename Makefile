@@ -12,8 +12,13 @@ help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 quickstart: $(READY)  ## install into .venv, run the first experiment, print its table
-	@echo "== quickstart: about a minute on two cores =="
-	$(BIN)/bandits run quickstart --report
+	@if [ -f results/quickstart/run.json ]; then \
+	  echo "== quickstart: continuing results/quickstart =="; \
+	  $(BIN)/bandits resume results/quickstart --report || $(BIN)/bandits run quickstart --report; \
+	else \
+	  echo "== quickstart: half a minute on two cores =="; \
+	  $(BIN)/bandits run quickstart --report --out results/quickstart; \
+	fi
 
 test: lint types unit  ## install into .venv, then lint, types and all tests
 
