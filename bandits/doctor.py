@@ -23,7 +23,6 @@ def examine() -> list[dict[str, Any]]:
         _kernels(),
         _solvers(),
         _gpus(),
-        *(_optional(name, "neural") for name in ("torch", "diffusers", "transformers")),
     ]
 
 
@@ -46,14 +45,6 @@ def _package(name: str) -> dict[str, Any]:
         return _check(name, metadata.version(name), True)
     except metadata.PackageNotFoundError:
         return _check(name, "not installed", False, f"pip install {name}")
-
-
-def _optional(name: str, extra: str) -> dict[str, Any]:
-    check = _package(name)
-    return check | {
-        "required": False,
-        "remedy": "" if check["ok"] else f"only for neural experiments: pip install {name}",
-    }
 
 
 def _cores() -> dict[str, Any]:
@@ -94,7 +85,7 @@ def _gpus() -> dict[str, Any]:
             "GPUs",
             "none",
             False,
-            "not needed: neural experiments run on the CPU at a small size",
+            "not needed: all experiments run on the CPU",
             required=False,
         )
     query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
