@@ -28,6 +28,8 @@ from ._index import IndexPolicy, Tie
 
 __all__ = ["UCB1"]
 
+MAX_TABLE = 2**20  # entries of the table of roots; the few arms played more often compute theirs
+
 
 @kernel
 def write_index(mean: FloatArray, width: FloatArray, factor: FloatArray, out: FloatArray) -> None:
@@ -68,7 +70,7 @@ def absorb(
         pulls[a, b] = n
         reward_sum[a, b] = total
         mean[a, b] = total / n
-        width[a, b] = inverse_roots[int(n)]
+        width[a, b] = inverse_roots[int(n)] if n < inverse_roots.size else 1.0 / np.sqrt(n)
 
 
 @register_agent("ucb1", source="Auer et al. (2002), Fig. 1")
@@ -112,7 +114,7 @@ class UCB1(IndexPolicy):
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
-        if t >= self._inverse_roots.size:
+        if self._inverse_roots.size <= t < MAX_TABLE:
             self._inverse_roots = inverse_roots(2 * t)
         absorb(self.mean, self.pulls, self.reward_sum, self.width, self._inverse_roots, action, feedback.reward)
 

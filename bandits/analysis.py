@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .experiment import Cell
+    from .specs import Spec
 
 __all__ = ["CellFacts", "Curve", "Log", "cell_table", "load"]
 
@@ -75,16 +76,21 @@ class Curve:
 
 def cell_table(cells: Sequence[Cell]) -> pa.Table:
     """Describe cells for cells.parquet; the bound is taken from a built environment."""
+    environments = _labels([cell.environment for cell in cells])
+    agents = _labels([cell.agent for cell in cells])
     rows = []
-    for cell in cells:
+    for cell, environment, agent in zip(cells, environments, agents, strict=True):
         env = cell.build_environment(Streams(cell.seed, 2))
-        bound = env.bound()
-        fixed = bound is not None and bound.constants.ndim == 1  # else every replication has an instance of its own
+        bound = env.bound() if hasattr(env, "bound") else None
+        if not isinstance(bound, Bound | None):
+            raise BadParameter(f"environment {environment}: bound() must return a Bound or None, got {bound!r}")
+        if bound is not None and bound.constants.ndim > 1:
+            bound = None  # every replication has an instance, and so a bound, of its own
         rows.append(
             {
                 "cell": cell.key,
-                "environment": cell.environment.label,
-                "agent": cell.agent.label,
+                "environment": environment,
+                "agent": agent,
                 "environment_name": cell.environment.name,
                 "environment_parameters": json.dumps(cell.environment.parameters),
                 "agent_name": cell.agent.name,
@@ -93,13 +99,20 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
                 "horizon": cell.horizon,
                 "replications": cell.replications,
                 "seed": str(cell.seed),
-                "bound_name": bound.name if fixed else None,
-                "bound_constants": bound.constants.tolist() if fixed else None,
-                "bound_starts": list(bound.starts) if fixed else None,
+                "bound_name": bound.name if bound else None,
+                "bound_constants": bound.constants.tolist() if bound else None,
+                "bound_starts": list(bound.starts) if bound else None,
                 "checkpoints": list(cell.checkpoints),
             }
         )
     return pa.Table.from_pylist(rows, schema=_CELLS)
+
+
+def _labels(specs: Sequence[Spec]) -> list[str]:
+    """A label for each; where the short ones would not tell two apart, all of them in full."""
+    distinct = {(spec.name, json.dumps(spec.parameters)): spec for spec in specs}
+    short = len({spec.label for spec in distinct.values()}) == len(distinct)
+    return [spec.label if short else spec.full_label for spec in specs]
 
 
 _CELLS = pa.schema(
@@ -155,7 +168,9 @@ class Log:
         """
         frames = []
         for facts in self.cells:
-            for table in self._read(facts, None if columns is None else list({"t", "replication", *columns})):
+            for table in self._read(
+                facts, None if columns is None else list(dict.fromkeys(["replication", "t", *columns]))
+            ):
                 rows = table if at is None else table.filter(pc.equal(table["t"], _checkpoint(facts, at)))
                 frame = rows.to_pandas()
                 frame.insert(0, "agent", facts.agent)

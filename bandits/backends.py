@@ -8,10 +8,12 @@ replaced and its tasks are tried again.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -79,14 +81,14 @@ def execute(task: Task, plugins: tuple[Plugin, ...] = ()) -> Result:
         if task.job.key not in _prepared:
             task.job.prepare()
             _prepared.add(task.job.key)
-    except Exception:
+    except (Exception, SystemExit):
         _prepared.discard(task.job.key)  # what is broken here breaks in `run` too, which says where
     start = time.perf_counter()
     try:
         data = encode(task.job.run(task.first, task.count))
     except BanditsError as error:
         return Result(task, None, cause=str(error), details=traceback.format_exc())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause = f"{_replications(task)}: {in_one_line(error)}"
         return Result(task, None, cause=cause, details=traceback.format_exc())
     return Result(task, data, seconds=time.perf_counter() - start)
@@ -103,8 +105,17 @@ class SerialBackend:
             yield execute(task)
 
 
+def _end_with(sentinel: int) -> None:
+    """End this process as soon as the driver is gone, however it went: nobody wants the results any more."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
+
+
 def _start_worker(plugins: tuple[Plugin, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        threading.Thread(target=_end_with, args=(driver.sentinel,), daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     for plugin in plugins:
         load_plugin(plugin)
@@ -197,7 +208,8 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 def _died(task: Task) -> str:
     return (
         f"{_replications(task)}: the worker process died {MAX_ATTEMPTS} times "
-        "(out of memory, or a crash in compiled code); fewer --workers or a smaller --batch may help"
+        "(out of memory, a crash in compiled code, or a script without 'if __name__ == \"__main__\":'); "
+        "fewer --workers or a smaller --batch may help"
     )
 
 

@@ -5,6 +5,7 @@ Results go to stdout, progress to stderr. Exit status 0, 1 after a failure, 2 fo
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -323,6 +324,9 @@ def conclude(finished: Run, *, report: bool, as_json: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point: every error that we foresee is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our letters shows marks instead
     try:
         app(arguments)
     except UsageError as error:
@@ -331,12 +335,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BanditsError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader, such as head, has gone
-        sys.stderr.close()
-        sys.exit(0)
     sys.exit(0)
 
 

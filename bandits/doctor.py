@@ -89,6 +89,9 @@ def _gpus() -> dict[str, Any]:
             required=False,
         )
     query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
-    found = "; ".join(answer.stdout.split("\n")).strip("; ")
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        answer = ""
+    found = "; ".join(answer.split("\n")).strip("; ")
     return _check("GPUs", found or "none", bool(found), "check the driver with nvidia-smi", required=False)

@@ -7,6 +7,7 @@
     │   ├── UnsupportedProblem  this agent cannot play this environment
     │   ├── PluginError       a plug-in file is missing or does not load
     │   └── RunFolderError    a run folder is missing, foreign, unreadable or not writable
+    ├── StoreError            a run folder could not be written to in the middle of a run: exit status 1
     └── PlayError             an agent or environment broke while it played: exit status 1
 
 Messages say what was wrong (with the value), what was expected, and what to do.
@@ -24,6 +25,7 @@ __all__ = [
     "PlayError",
     "PluginError",
     "RunFolderError",
+    "StoreError",
     "UnknownName",
     "UnsupportedProblem",
     "UsageError",
@@ -58,6 +60,10 @@ class PluginError(UsageError):
 
 class RunFolderError(UsageError):
     """A run folder is missing, foreign, unreadable or not writable."""
+
+
+class StoreError(BanditsError):
+    """A file of a run could not be written, for instance because the disk is full."""
 
 
 class PlayError(BanditsError):

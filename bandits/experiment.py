@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 import json
 import operator
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from .errors import BadParameter, BanditsError, UnsupportedProblem, did_you_mean
+from .protocol import Problem
 from .registry import lookup
 from .specs import Spec, agent, environment, plain
 
@@ -32,6 +34,7 @@ __all__ = ["Cell", "Experiment", "LeftOut", "log_spaced"]
 
 MAX_HORIZON = 2**32 - 1  # rounds fill one 32-bit word of the random counter
 MAX_REPLICATIONS = 2**32 - 2
+MAX_CHECKPOINTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """Hash of what the cell is: 16 hexadecimal digits."""
+        """Hash of what the cell is: a letter and 15 hexadecimal digits."""
         from .streams import STREAM_VERSION
 
         identity = {
@@ -78,7 +81,7 @@ class Cell:
             "streams": STREAM_VERSION,
         }
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return "c" + hashlib.sha256(text.encode()).hexdigest()[:15]  # a letter first: no reader takes it for a number
 
     def build_environment(self, streams: Any) -> Any:
         """Construct the environment for a batch."""
@@ -142,6 +145,14 @@ class Experiment:
     summary: str = ""
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.name):
+            raise BadParameter(f"an experiment's name is made of letters, digits, _ . and -, got {self.name!r}")
+        unknown = set(self.smoke) - {field.name for field in dataclasses.fields(self)}
+        if unknown:
+            raise BadParameter(f"smoke may replace fields of Experiment, got {sorted(unknown)[0]!r}")
+        for group in ("environments", "agents"):
+            value = getattr(self, group)
+            vars(self)[group] = (value,) if isinstance(value, Spec) else tuple(value)
         for name, limit in (("horizon", MAX_HORIZON), ("replications", MAX_REPLICATIONS)):
             value = _whole(getattr(self, name))
             if value is None or not 1 <= value <= limit:
@@ -158,7 +169,7 @@ class Experiment:
             if None in rounds:
                 raise BadParameter(f"checkpoints must be a whole number or whole numbers, got {checkpoints!r}")
             checkpoints = tuple(t for t in rounds if t is not None)
-        extras = (self.extras,) if isinstance(self.extras, str) else tuple(self.extras)
+        extras = (self.extras,) if isinstance(self.extras, str) else tuple(self.extras or ())
         vars(self).update(seed=seed, every=every, checkpoints=checkpoints, extras=extras)
         for name, specs in (("environments", self.environments), ("agents", self.agents)):
             if not specs:
@@ -166,7 +177,7 @@ class Experiment:
             for spec in specs:
                 if not isinstance(spec, Spec) or spec.kind != name[:-1]:
                     raise BadParameter(f"{name} must be declared with {name[:-1]}(...), got {spec!r}")
-        unknown = set(self.extras) - {"pulls"}
+        unknown = set(extras) - {"pulls"}
         if unknown:
             raise BadParameter(f"extras may contain 'pulls', got {sorted(unknown)[0]!r}")
 
@@ -202,14 +213,17 @@ class Experiment:
     @cached_property
     def recorded_rounds(self) -> tuple[int, ...]:
         """Rounds that are recorded, increasing, the last one the horizon."""
+        asked = self.checkpoints if isinstance(self.checkpoints, int) else len(self.checkpoints)
+        if min(asked if self.every is None else self.horizon // self.every, self.horizon) > MAX_CHECKPOINTS:
+            raise BadParameter(f"a log has at most {MAX_CHECKPOINTS:,} checkpoints: record fewer rounds")
         if self.every is not None:
             return tuple(sorted({*range(self.every, self.horizon + 1, self.every), self.horizon}))
         if isinstance(self.checkpoints, int):
             return log_spaced(self.horizon, self.checkpoints)
-        rounds = sorted(set(self.checkpoints))
-        if not rounds or rounds[0] < 1 or rounds[-1] > self.horizon:
-            raise BadParameter(f"checkpoints must lie in 1..{self.horizon}, got {list(self.checkpoints)[:5]}")
-        return tuple(sorted({*rounds, self.horizon}))
+        outside = [t for t in self.checkpoints if not 1 <= t <= self.horizon]
+        if outside or not self.checkpoints:
+            raise BadParameter(f"checkpoints must lie in 1..{self.horizon}, got {outside[:5]}")
+        return tuple(sorted({*self.checkpoints, self.horizon}))
 
     def plan(self) -> tuple[list[Cell], list[LeftOut]]:
         """Build every pair once, in miniature: the cells, and the pairs that an agent declines.
@@ -223,6 +237,8 @@ class Experiment:
         left_out = []
         for env_spec in self.environments:
             env = env_spec.build(Streams(self.seed, 2))
+            if not isinstance(getattr(env, "problem", None), Problem):
+                raise BadParameter(f"environment {env_spec.label} has no attribute 'problem' of type Problem")
             for agent_spec in self.agents:
                 cell = Cell(
                     env_spec,
@@ -239,7 +255,7 @@ class Experiment:
                     continue
                 except BanditsError:
                     raise
-                except Exception:
+                except (Exception, SystemExit):
                     pass  # a broken constructor is reported by the run, with its cell; other cells go on
                 if cell.key in cells:
                     raise BadParameter(f"{cell.label} is declared twice: remove one, or change a parameter")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -42,7 +43,7 @@ class _ForeignAgent:
         ]
 
     def act(self, t: int, context: Any = None) -> IntArray:
-        return np.array([policy.select_arm() for policy in self._policies], dtype=np.int64)
+        return np.array([operator.index(policy.select_arm()) for policy in self._policies], dtype=np.int64)
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         for policy, arm, reward in zip(self._policies, action.tolist(), feedback.reward.tolist(), strict=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from .errors import BanditsError, PlayError, in_one_line
+from .errors import PlayError, in_one_line
 from .experiment import Cell
 from .loop import MIN_LANES, batch_size, play
 from .protocol import Estimate, Resources
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SimulationJob"]
 
 _PILOT_ROUNDS = 64
+_PULLS_BYTES = 64 * 2**20
 _OVERHEAD = 0.25  # a task has lanes enough that what a round costs anyway is at most this share of their own cost
 
 
@@ -61,9 +62,16 @@ class SimulationJob:
     @cached_property
     def _batch(self) -> int:
         if self.batch is not None:
-            return self.batch
-        n_arms = self.cell.build_environment(Streams(self.cell.seed, MIN_LANES)).problem.n_arms
-        return batch_size(n_arms, self.replications)
+            return max(1, min(self.batch, self.replications))
+        batch = batch_size(self._n_arms, self.replications)
+        if "pulls" in self.cell.extras:  # the log of one batch has an entry per checkpoint, arm and lane
+            batch = min(batch, _PULLS_BYTES // (4 * self._n_arms * len(self.cell.checkpoints)))
+        return max(MIN_LANES, batch)
+
+    @cached_property
+    def _n_arms(self) -> int:
+        n_arms: int = self.cell.build_environment(Streams(self.cell.seed, MIN_LANES)).problem.n_arms
+        return n_arms
 
     def prepare(self) -> None:
         """Play some rounds of the least batch, which compiles the kernels or loads them from disk."""
@@ -79,7 +87,7 @@ class SimulationJob:
         per_round = max(full - per_lane * lanes, 0.0)
         return Estimate(
             seconds=full * self.cell.horizon / lanes,
-            rows=len(self.cell.checkpoints),
+            rows=len(self.cell.checkpoints) * (1 + self._n_arms // 6 if "pulls" in self.cell.extras else 1),
             chunk=lanes,
             least=max(1, min(lanes, math.ceil(per_round / (_OVERHEAD * per_lane)))),
         )
@@ -106,9 +114,7 @@ class SimulationJob:
             except PlayError as error:
                 place = f"replications {start}-{start + size - 1}, round {error.t}"
                 raise PlayError(f"{place}: {error}", t=error.t) from error
-            except BanditsError:
-                raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 place = f"replications {start}-{start + size - 1}, at construction"
                 raise PlayError(f"{place}: {in_one_line(error)}") from error
             parts.append(_rows(log, start, self.cell.checkpoints))

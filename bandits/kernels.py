@@ -7,7 +7,6 @@ same bits for any batch width and on any machine; that is why `log` and `exp` ar
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
 import shutil
@@ -65,17 +64,17 @@ def _source_digest() -> str:
 
 def cache_folder() -> str:
     """Writable folder for compiled kernels, made on first use; those of other versions go after a week unused."""
-    base = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     digest = _source_digest()
-    folder = Path(base) / "bandits" / f"kernels-{digest}"
     try:
+        base = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        folder = Path(base) / "bandits" / f"kernels-{digest}"
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
         for other in folder.parent.glob("kernels-*"):
             if time.time() - other.stat().st_mtime > 7 * 86400:
                 shutil.rmtree(other, ignore_errors=True)
-    except OSError:
-        folder = Path(tempfile.gettempdir()) / f"bandits-{getpass.getuser()}" / f"kernels-{digest}"
+    except (OSError, RuntimeError):  # no home, or one that cannot be written: compile afresh in each process
+        folder = Path(tempfile.mkdtemp(prefix="bandits-kernels-"))
     return str(folder)
 
 

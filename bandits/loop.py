@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import BanditsError, PlayError, in_one_line
+from .errors import PlayError, in_one_line
 from .kernels import kernel
 from .protocol import Agent, Environment, FloatArray, IntArray
 
@@ -109,13 +109,15 @@ def play(
                     )
                 feedback = step(t, action)
                 reward, regret = feedback.reward, feedback.regret
-                if reward.shape != shape or regret.shape != shape:
-                    raise PlayError(f"the environment's reward and regret must both have shape {shape}")
+                if reward.shape != shape or regret.shape != shape or reward.dtype.char + regret.dtype.char != "dd":
+                    raise PlayError(f"the environment's reward and regret must be float64 of shape {shape}")
                 _accumulate(reward, regret, total_reward, total_regret)
-                update(t, action, feedback)
                 if pulls is not None:
-                    _count_pulls(action, pulls)
+                    _count_pulls(action, pulls)  # before `update`, which may reuse the array
+                update(t, action, feedback)
             played = stop
+            if not (np.isfinite(total_regret).all() and np.isfinite(total_reward).all()):
+                raise PlayError("the environment returned a reward or regret that is NaN or infinite, by this round")
             log["regret"][j], log["reward"][j] = total_regret, total_reward
             if pulls_log is not None:
                 pulls_log[j] = pulls
@@ -125,12 +127,8 @@ def play(
     except PlayError as error:
         error.t = t if error.t is None else error.t
         raise
-    except BanditsError:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PlayError(in_one_line(error), t=t) from error
-    if not np.isfinite(log["regret"][-1]).all():
-        raise PlayError("the regret is not finite: the environment returned NaN or infinity", t=t)
     if pulls_log is not None:
         log["pulls"] = pulls_log
     return log | {name: np.stack(rows) for name, rows in more.items()}

@@ -39,7 +39,9 @@ def save_regret(
     if out is None:
         if opened.folder is None or not opened.folder.is_local:
             raise UsageError(f"{place} is not on this machine: say where the figure goes with --out")
-        out = Path(place) / "figures" / "regret.png"
+        root = opened.folder.path if "://" in str(place) else Path(place)
+        out = root / "figures" / "regret.png"
+    out = Path(out)
     if out.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise BadParameter(f"a figure ends in .png, .svg or .pdf, got {out}")
     figure = draw_regret(opened, agents=agents, log=log)
@@ -102,7 +104,7 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
             continue
         i = labels.index(facts.agent)
         style = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i // len(COLOURS) % len(STYLES)]}
-        panel.plot(curve.t, curve.mean, label=facts.agent, linewidth=1.6, **style)
+        panel.plot(curve.t, curve.mean, label=_plain_text(facts.agent), linewidth=1.6, **style)
         if curve.replications > 1:
             low, high = curve.mean - curve.half_width, curve.mean + curve.half_width
             panel.fill_between(curve.t, low, high, color=style["color"], alpha=0.18, linewidth=0)
@@ -113,7 +115,7 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
     stationary = bound is not None and len(bound.starts) == 1
     if "x" in log or (log == "auto" and stationary):
         panel.set_xscale("log")
-    if "y" in log.replace("auto", ""):
+    if "y" in log.replace("auto", "") and top > 0 and any(value > 0 for value in last.values()):
         panel.set_yscale("log")
     else:
         panel.set_ylim(0, top)
@@ -121,7 +123,8 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
         if leaving:
             text = "leaving the panel: " + ", ".join(leaving)
             panel.text(0.02, 0.98, textwrap.fill(text, 46), transform=panel.transAxes, va="top", fontsize=8)
-    panel.set_xlim(cells[0].checkpoints[0], cells[0].checkpoints[-1])
+    if len(cells[0].checkpoints) > 1:
+        panel.set_xlim(cells[0].checkpoints[0], cells[0].checkpoints[-1])
     panel.set_xlabel("round t")
     panel.set_ylabel("cumulative regret")
     panel.grid(alpha=0.25, linewidth=0.6)
@@ -146,4 +149,9 @@ def _chosen(opened: Log, agents: Sequence[str] | None) -> list[CellFacts]:
 
 
 def _wrapped(title: str, width: int = 64) -> str:
-    return "\n".join(textwrap.wrap(title, width)).replace("$", r"\$")
+    return _plain_text("\n".join(textwrap.wrap(title, width)))
+
+
+def _plain_text(text: str) -> str:
+    """Text that matplotlib shows as it is: no mathematics, and no hiding of labels that begin with an underscore."""
+    return text.replace("$", r"\$") if not text.startswith("_") else "\u200b" + text.replace("$", r"\$")

@@ -127,10 +127,10 @@ class RichProgress:
         )
         self._ids: dict[str, Any] = {}
         self._spent: dict[str, tuple[float, int]] = {}
-        self._bars.start()
 
     def add(self, key: str, label: str, total: int, done: int) -> None:
         """Add a bar."""
+        self._bars.start()
         visible = len(self._ids) < self.MOST_BARS and done < total
         self._ids[key] = self._bars.add_task(self._escape(label), total=total, completed=done, rate="", visible=visible)
 
@@ -163,6 +163,6 @@ class RichProgress:
 def make_progress(horizon: int, *, quiet: bool = False, stream: TextIO | None = None) -> Progress:
     """Bars on a terminal, plain lines elsewhere, nothing if quiet."""
     stream = stream or sys.stderr
-    if quiet:
+    if quiet or stream is None:
         return SilentProgress()
     return RichProgress(stream, horizon) if stream.isatty() else PlainProgress(stream, horizon)

@@ -7,7 +7,8 @@ A batch plays B replications in step; B is always the last axis and contiguous. 
     feedback = environment.step(t, action)     # reward and pseudo-regret, float64, shape (B,)
     agent.update(t, action, feedback)
 
-Rounds are counted from 1.
+Rounds are counted from 1. No lane may influence another, not even in its last bits: reduce over arms with NumPy's
+sums or `np.einsum`, not with `@`, which adds up in an order that depends on the shape.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ class Estimate:
 
     Attributes:
         seconds: Per replication, on one core.
-        rows: Log rows per replication.
+        rows: Log rows per replication, in units of an ordinary row of some 28 bytes.
         chunk: Tasks are best a multiple of this many replications.
         least: Tasks of fewer replications waste time on what a task costs whatever its size.
     """

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from .errors import BadParameter, PluginError, UnknownName, did_you_mean
+from .errors import BadParameter, PluginError, UnknownName, did_you_mean, in_one_line
 
 if TYPE_CHECKING:
     from .experiment import Experiment
@@ -196,7 +196,7 @@ def _load_entry_points() -> None:
         except Exception as error:
             raise PluginError(
                 f"the installed plug-in '{point.name}' ({point.value}) failed to load: "
-                f"{type(error).__name__}: {error}. Repair or uninstall the package that brings it."
+                f"{in_one_line(error)}. Repair or uninstall the package that brings it."
             ) from error
 
 
@@ -209,7 +209,8 @@ def load_plugin(plugin: Plugin | str | Path) -> ModuleType:
     if not isinstance(plugin, Plugin):
         plugin = _read_plugin(Path(plugin))
     digest = hashlib.sha256(plugin.text.encode()).hexdigest()[:12]
-    name = f"bandits_plugin_{Path(plugin.path).stem}_{digest}".replace("-", "_").replace(" ", "_")
+    place = hashlib.sha256(plugin.path.encode()).hexdigest()[:8]
+    name = re.sub(r"\W", "_", f"bandits_plugin_{Path(plugin.path).stem}_{place}_{digest}")
     if name in sys.modules and plugin.path in _plugins and _plugins[plugin.path].text == plugin.text:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, _file_of(plugin, digest))
@@ -217,6 +218,9 @@ def load_plugin(plugin: Plugin | str | Path) -> ModuleType:
         raise PluginError(f"{plugin.path} is not a Python file: a plug-in ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    beside = str(Path(plugin.path).parent)
+    if beside not in sys.path:
+        sys.path.append(beside)  # a plug-in may import the files that lie beside it
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
@@ -262,4 +266,4 @@ def _where(error: BaseException, path: str) -> str:
             line = trace.tb_lineno
         trace = trace.tb_next
     place = "" if line is None else f" (line {line})"
-    return f"{type(error).__name__}: {error}{place}"
+    return in_one_line(error) + place

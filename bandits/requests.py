@@ -42,6 +42,8 @@ def find_experiment(name: str) -> Experiment:
 
 def adjust(experiment: Experiment, **changes: int | None) -> Experiment:
     """Replace the fields that were given on the command line."""
+    if changes.get("every") is not None and changes.get("checkpoints") is not None:
+        raise BadParameter("--every and --checkpoints both say which rounds to record: give one of them")
     return experiment.replace(**{name: value for name, value in changes.items() if value is not None})
 
 
@@ -62,5 +64,5 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         raise BadParameter(f"--set {text}: expected NAME.PARAM=VALUE, such as ucb1.c=2.0")
     try:
         return target, json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return target, value

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import __version__
 from .analysis import cell_table
-from .errors import PlayError, PluginError, RunFolderError
+from .errors import BanditsError, PlayError, PluginError, RunFolderError, UsageError, in_one_line
 from .experiment import Cell, Experiment
 from .jobs import SimulationJob
 from .progress import Progress, SilentProgress
@@ -74,6 +77,8 @@ def start(
     Raises:
         UsageError: Something about the request is wrong; nothing was run.
     """
+    if multiprocessing.parent_process() is not None:
+        raise UsageError("a worker process started a run: put the lines that run under 'if __name__ == \"__main__\":'")
     cells, left_out = experiment.plan()
     facts = {
         "schema": SCHEMA_VERSION,
@@ -131,13 +136,16 @@ def resume(
             f"{place} was made by another version of its agents or environments: parameters or defaults have "
             "changed, so new replications would not belong to the old ones; start a new run"
         )
+    lacks = any(missing_ranges(cell.replications, folder.parts(cell.key)) for cell in cells)
+    if not lacks and facts["status"] == "complete":
+        return Run(folder.place, cells, [], False, 0.0)  # nothing to do, and nothing to rewrite
     with folder.locked():
         code = {"plugins": _plugin_facts(), "commit": _commit(), "version": __version__}
         if not _same_code(facts, code):
             _check_continuity(folder, cells, place)
         facts.setdefault("resumed", []).append({"at": _utc(), **code})
-        if replications is not None:
-            folder.write_cells(cell_table(cells))
+        folder.write_facts(facts | {"status": "running"})
+        folder.write_cells(cell_table(cells))
         return _run(folder, facts, cells, settings or Settings(), progress, batch)
 
 
@@ -153,7 +161,9 @@ def _check_continuity(folder: RunFolder, cells: list[Cell], place: str | Path) -
     """Refuse changed code if it would continue a half-finished cell with other numbers."""
     for cell in cells:
         parts = folder.parts(cell.key)
-        if parts and missing_ranges(cell.replications, parts) and not _replay(folder, cell, parts[0], parts[0].first):
+        if not parts or not missing_ranges(cell.replications, parts):
+            continue
+        if not all(_replay(folder, cell, *at) for at in ((parts[0], parts[0].first), (parts[-1], parts[-1].last))):
             raise RunFolderError(
                 f"the code has changed since {place} was written, and '{cell.label}' no longer plays as in its "
                 "finished replications: start a new run"
@@ -178,16 +188,21 @@ def reopen(place: str | Path, progress: Progress | None = None) -> tuple[RunFold
             f"{place} was drawn with random streams of version {facts.get('streams')}, "
             f"this is version {STREAM_VERSION}: use bandits {facts.get('versions', {}).get('bandits', 'of the time')}"
         )
-    for plugin in facts["plugins"]:
-        path = Path(plugin["path"])
-        elsewhere = {Path(p.path).name for p in plugins() if p.path != plugin["path"]}
-        if path.name not in elsewhere:
-            if not path.is_file():
+    recorded = {plugin["path"]: plugin["sha256"] for plugin in facts["plugins"]}
+    given = {Path(p.path).name: _digest(p.text) for p in plugins() if p.path not in recorded}  # moved, perhaps
+    for path, digest in recorded.items():
+        name = Path(path).name
+        if digest not in given.values() and name not in given:
+            if not Path(path).is_file():
                 raise PluginError(f"the run used the plug-in {path}, which is gone: pass it with --plugin")
             load_plugin(path)
-        if progress is not None and plugin["sha256"] not in {_digest(p.text) for p in plugins()}:
-            progress.say(f"the plug-in {path.name} has changed since the run began; finished parts stay as they are")
-    return folder, facts, Experiment.from_json(facts["experiment"])
+        if progress is not None and digest not in {_digest(p.text) for p in plugins()}:
+            progress.say(f"the plug-in {name} has changed since the run began; finished parts stay as they are")
+    try:
+        experiment = Experiment.from_json(facts["experiment"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(f"{place}/run.json declares no experiment: {in_one_line(error)}") from error
+    return folder, facts, experiment
 
 
 def _run(
@@ -213,7 +228,8 @@ def _run(
     try:
         outcome = run_jobs([SimulationJob(cell, batch) for cell in cells], folder, settings, progress, note)
     except BaseException:
-        folder.write_facts(facts | {"status": "failed"})
+        with suppress(BanditsError):
+            folder.write_facts(facts | {"status": "failed"})
         raise
     finally:
         progress.close()
@@ -286,11 +302,11 @@ def verify(
 
 def _replay(folder: RunFolder, cell: Cell, part: Part, replication: int) -> bool:
     """Play one replication alone and say whether its log has the same bits."""
-    table = folder.read_part(part)
-    logged = table.filter(pc.equal(table["replication"], replication))
     try:
+        table = folder.read_part(part)
+        logged = table.filter(pc.equal(table["replication"], replication))
         return _same_bits(logged, SimulationJob(cell, batch=1).run(replication, 1))
-    except PlayError:
+    except (PlayError, RunFolderError):
         return False
 
 
@@ -304,10 +320,16 @@ def _spread(values: Sequence[int], count: int) -> list[int]:
 def _same_bits(logged: Any, played: Any) -> bool:
     if logged.column_names != played.column_names or logged.num_rows != played.num_rows:
         return False
-    for name in logged.column_names:
-        if logged[name].combine_chunks().cast(played[name].type) != played[name].combine_chunks():
-            return False
-    return True
+    return all(
+        logged[name].type == played[name].type
+        and _flat(logged[name]).tobytes() == _flat(played[name]).tobytes()  # bytes: 0.0 and -0.0 differ
+        for name in logged.column_names
+    )
+
+
+def _flat(column: pa.ChunkedArray) -> Any:
+    values = column.combine_chunks()
+    return (values.flatten() if pa.types.is_fixed_size_list(values.type) else values).to_numpy(zero_copy_only=False)
 
 
 def _versions() -> dict[str, str]:

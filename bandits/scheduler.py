@@ -184,7 +184,7 @@ def _estimate(job: Job) -> Estimate:
     """Ask the job; one that breaks while it is measured gets a guess, and the run reports how it breaks."""
     try:
         return job.estimate()
-    except Exception:
+    except (Exception, SystemExit):
         return Estimate(seconds=1e-3, rows=200)
 
 

@@ -9,6 +9,7 @@ A parameter is a keyword-only argument of the constructor; its annotation says w
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 import types
 import typing
@@ -19,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .errors import BadParameter, BanditsError, did_you_mean
+from .errors import BadParameter, BanditsError, did_you_mean, in_one_line
 from .registry import lookup
 
 __all__ = ["Spec", "agent", "environment", "plain"]
@@ -48,6 +49,12 @@ class Spec:
         inside = ", ".join(f"{name}={_short(value)}" for name, value in self.given.items())
         return f"{self.name}({inside})" if inside else self.name
 
+    @property
+    def full_label(self) -> str:
+        """Like `label`, with every number of every list."""
+        inside = ", ".join(f"{name}={json.dumps(plain(value))}" for name, value in self.given.items())
+        return f"{self.name}({inside})" if inside else self.name
+
     def with_parameters(self, **changes: Any) -> Spec:
         """Return a copy with some parameters changed."""
         return Spec(self.kind, self.name, {**self.given, **changes})
@@ -67,6 +74,10 @@ class Spec:
             raise type(error)(f"{self.kind} {self.label}: {error}") from error
         except (ValueError, TypeError) as error:
             raise BadParameter(f"{self.kind} {self.label}: {error}") from error
+        except (Exception, SystemExit) as error:
+            if self.kind == "agent":
+                raise  # costs its own cells only, and is reported with them
+            raise BadParameter(f"{self.kind} {self.label}: {in_one_line(error)}") from error
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: name and all parameters."""
@@ -122,6 +133,8 @@ def plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((plain(v) for v in value), key=repr)
     if isinstance(value, Iterable) and not isinstance(value, str):
         return [plain(v) for v in value]
     return value
@@ -186,7 +199,7 @@ def _describe(hint: Any) -> str:
 def _short(value: Any) -> str:
     """A value as a label shows it: numbers without trailing zeros, long lists by their ends."""
     if isinstance(value, float):
-        return f"{value:g}"
+        return repr(value).removesuffix(".0")
     if isinstance(value, list | tuple | np.ndarray):
         items = [_short(v) for v in value]
         if len(items) > 4:

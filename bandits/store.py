@@ -18,9 +18,10 @@ import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from .errors import RunFolderError
+from .errors import RunFolderError, StoreError
 
 __all__ = ["SCHEMA_VERSION", "Part", "RunFolder", "encode", "missing_ranges"]
 
 SCHEMA_VERSION = 1
+
+_FACTS = {
+    "experiment": dict, "schema": int, "streams": int, "status": str, "left_out": list, "failures": list,
+    "timing": dict, "plugins": list, "versions": dict,
+}  # fmt: skip
 
 _PART = re.compile(r"replications-(\d+)-(\d+)\.parquet$")
 
@@ -61,6 +67,7 @@ def encode(table: pa.Table) -> bytes:
         compression="zstd",
         use_dictionary=["replication", "t"],
         column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+        write_page_checksum=True,
     )
     return sink.getvalue()
 
@@ -93,6 +100,11 @@ class RunFolder:
         """Whether the run lies on this machine's file system."""
         return isinstance(self._fs, fs.LocalFileSystem)
 
+    @property
+    def path(self) -> Path:
+        """Where a local run lies."""
+        return Path(self._root)
+
     @classmethod
     def create(cls, place: str | Path | None, name: str, facts: Mapping[str, Any], cells: pa.Table) -> RunFolder:
         """Make a new run folder; without a place, ``results/<name>-<UTC time>``.
@@ -110,9 +122,9 @@ class RunFolder:
                 )
                 raise RunFolderError(f"{folder.place} is not empty: {remedy}")
             folder._fs.create_dir(folder._path("log"), recursive=True)
-            folder.write_facts(facts)
             folder.write_cells(cells)
-        except OSError as error:
+            folder.write_facts(facts)  # last: a folder with a run.json is a run
+        except (OSError, StoreError) as error:
             raise RunFolderError(f"cannot write to {folder.place}: {_reason(error)}. Choose another --out.") from error
         return folder
 
@@ -141,12 +153,12 @@ class RunFolder:
         """
         try:
             facts = json.loads(self.read("run.json"))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise RunFolderError(f"{self.place} is not a run folder: it has no run.json") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(f"cannot read {self.place}/run.json: {_reason(error)}") from error
-        if not isinstance(facts, dict) or "experiment" not in facts:
-            raise RunFolderError(f"{self.place}/run.json was not written by bandits: it declares no experiment")
+        if not isinstance(facts, dict) or not all(isinstance(facts.get(k), t) for k, t in _FACTS.items()):
+            raise RunFolderError(f"{self.place}/run.json was not written by bandits, or was edited: it lacks facts")
         return facts
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
@@ -156,9 +168,12 @@ class RunFolder:
     def cells(self) -> pa.Table:
         """One row per cell."""
         try:
-            return pq.read_table(io.BytesIO(self.read("cells.parquet")))
-        except (OSError, pa.ArrowInvalid) as error:
+            cells = pq.read_table(io.BytesIO(self.read("cells.parquet")))
+        except (OSError, pa.ArrowException) as error:
             raise RunFolderError(f"cannot read {self.place}/cells.parquet: {_reason(error)}") from error
+        if missing := {"cell", "environment", "agent", "horizon", "bound_constants"} - set(cells.column_names):
+            raise RunFolderError(f"{self.place}/cells.parquet was not written by bandits: no column {min(missing)}")
+        return cells
 
     def write_cells(self, cells: pa.Table) -> None:
         """Replace cells.parquet."""
@@ -174,16 +189,26 @@ class RunFolder:
         """Finished parts of a cell, in order of replications; a damaged file does not count."""
         found = []
         for path in self._names(f"log/cell={cell}"):
-            if match := _PART.search(path):
+            if match := _PART.fullmatch(path):
                 part = Part(int(match[1]), int(match[2]), f"log/cell={cell}/{path}")
                 if self._is_whole(part):
                     found.append(part)
-        return sorted(found)
+        found.sort()
+        for before, part in pairwise(found):
+            if part.first <= before.last:
+                raise RunFolderError(f"{self.place}: {before.path} and {part.path} overlap: remove one of them")
+        return found
 
     def read_part(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of one part."""
-        with self._fs.open_input_file(self._path(part.path)) as file:
-            return pq.read_table(file, columns=columns)
+        try:
+            with self._fs.open_input_file(self._path(part.path)) as file:
+                return pq.read_table(file, columns=columns, page_checksum_verification=True)
+        except (OSError, pa.ArrowException) as error:
+            raise RunFolderError(
+                f"{self.place}/{part.path} is damaged ({_reason(error)}): "
+                "delete it, and 'bandits resume' plays it again"
+            ) from error
 
     def read(self, name: str) -> bytes:
         """Bytes of a file in the run folder."""
@@ -194,11 +219,17 @@ class RunFolder:
     def write(self, name: str, data: bytes) -> None:
         """Write a file of the run folder: whole or not at all."""
         parent, _, base = self._path(name).rpartition("/")
-        self._fs.create_dir(parent, recursive=True)
+        with suppress(OSError):  # what really keeps us from writing is said below
+            self._fs.create_dir(parent, recursive=True)
         beside = f"{parent}/.{base}.{uuid.uuid4().hex[:8]}.tmp"
-        with self._fs.open_output_stream(beside) as stream:
-            stream.write(data)
-        self._fs.move(beside, self._path(name))
+        try:
+            with self._fs.open_output_stream(beside) as stream:
+                stream.write(data)
+            self._fs.move(beside, self._path(name))
+        except OSError as error:
+            with suppress(OSError):
+                self._fs.delete_file(beside)
+            raise StoreError(f"cannot write {self.place}/{name}: {_reason(error)}") from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -214,7 +245,11 @@ class RunFolder:
         if fcntl is None or not self.is_local:
             yield
             return
-        with Path(self._path(".lock")).open("w") as file:
+        try:
+            self.path.joinpath(".lock").touch()
+        except OSError as error:
+            raise RunFolderError(f"cannot write to {self.place}: {_reason(error)}") from error
+        with self.path.joinpath(".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -234,8 +269,8 @@ class RunFolder:
     def _is_whole(self, part: Part) -> bool:
         try:
             with self._fs.open_input_file(self._path(part.path)) as file:
-                return bool(pq.read_metadata(file).num_rows >= part.count)
-        except (OSError, pa.ArrowInvalid):
+                return _replications(pq.read_metadata(file)) == (part.first, part.last)
+        except (OSError, pa.ArrowException):
             return False
 
 
@@ -258,6 +293,14 @@ def _resolve(place: str) -> tuple[Any, str]:
             raise RunFolderError(f"cannot open {place}: {_reason(cause)}") from cause
         filesystem = fs.PyFileSystem(fs.FSSpecHandler(inner))
     return filesystem, str(root).rstrip("/")
+
+
+def _replications(metadata: pq.FileMetaData) -> tuple[int, int] | None:
+    """First and last replication of a log file, from its statistics; None if it has none."""
+    at = metadata.schema.names.index("replication") if "replication" in metadata.schema.names else None
+    groups = [] if at is None else [metadata.row_group(i).column(at) for i in range(metadata.num_row_groups)]
+    found = [g.statistics for g in groups if g.is_stats_set and g.statistics.has_min_max]
+    return (min(s.min for s in found), max(s.max for s in found)) if found else None
 
 
 def _fresh_place(name: str) -> str:

@@ -50,7 +50,7 @@ class Gaussian:
         values = instance(streams, PRIORS, means=means, n_arms=n_arms, best=best, gap=gap, prior=prior)
         self._sd = noise_levels(sd, values.shape[0])
         self._arms = Arms(streams, values, self._sd)
-        self.problem = Problem(n_arms=values.shape[0], noise_sd=self._sd)
+        self.problem = Problem(n_arms=values.shape[0], noise_sd=self._sd.copy())
 
     def observe(self, t: int) -> None:
         """There is no context."""

@@ -60,7 +60,9 @@ class Piecewise:
         self._arms = Arms(streams, self._segments[0], self._sd)
         self._current = 0
         self.problem = Problem(
-            n_arms=n_arms, noise_sd=self._sd, reward_range=(0.0, 1.0) if rewards == "bernoulli" else None
+            n_arms=n_arms,
+            noise_sd=None if self._sd is None else self._sd.copy(),
+            reward_range=(0.0, 1.0) if rewards == "bernoulli" else None,
         )
 
     def observe(self, t: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 SMALL = ("--horizon", 40, "--replications", 6, "--backend", "serial", "--quiet")
@@ -164,9 +165,26 @@ class Stillborn(Base):
     def __init__(self, problem, streams):
         raise OSError("no such file of mine")
 
+@register_agent("quits")
+class Quits(Base):
+    "Tries to end the program."
+    def late(self):
+        raise SystemExit(0)
+
+@register_agent("reuses_its_array")
+class Reuses(Base):
+    "Writes nonsense into the array that it returned, once it is asked to update."
+    def late(self):
+        self.mine = np.zeros(self.size, dtype=np.int64)
+        return self.mine
+    def update(self, t, action, feedback):
+        if t >= 17:
+            self.mine[:] = 10**13
+
 EXPERIMENT = Experiment(
     name="broken", environments=[environment("bernoulli", means=[0.9, 0.1])], horizon=40, replications=6,
-    agents=[agent(a) for a in ("raises", "wrong_shape", "wrong_type", "out_of_range", "negative", "stillborn", "good")])
+    agents=[agent(a) for a in ("raises", "wrong_shape", "wrong_type", "out_of_range", "negative", "stillborn", "quits",
+        "good")])
 """
 
 CAUSES = {
@@ -176,6 +194,7 @@ CAUSES = {
     "out_of_range": "round 17: the agent chose arm 2, expected 0..1",
     "negative": "round 17: the agent chose arm -1, expected 0..1",
     "stillborn": "at construction: OSError: no such file of mine",
+    "quits": "round 17: SystemExit: 0",
 }
 
 
@@ -196,6 +215,30 @@ def test_a_broken_agent_is_reported_and_the_other_cells_finish(bandits, plugin, 
     shown = {row["agent"]: row["replications"] for row in bandits("show", "r", "--json").json}
     assert shown["good"] == 6
     assert sum(shown.values()) == 6
+
+
+def test_an_agent_that_reuses_its_array_is_logged_as_it_played(bandits, plugin):
+    path = plugin(BROKEN.split("agents=[")[0] + "agents=[agent('reuses_its_array')], extras='pulls')\n")
+    assert bandits("run", path, "--out", "r", "--backend", "serial", "--quiet").code == 0
+    log = pd.read_parquet("r/log")
+    assert log["pulls"].map(list).tolist() == [[t, 0] for t in log["t"]]
+
+
+def test_a_reward_that_is_not_a_number_is_a_failure(bandits, plugin):
+    path = plugin(
+        "import numpy as np\n"
+        "from bandits import Experiment, Feedback, Problem, agent, environment, register_environment\n"
+        "@register_environment('nan')\nclass Nan:\n    'Breaks in round 9.'\n    problem = Problem(n_arms=2)\n"
+        "    def __init__(self, streams): self.size = streams.size\n"
+        "    def observe(self, t): return None\n"
+        "    def step(self, t, action):\n"
+        "        return Feedback(np.full(self.size, np.nan if t == 9 else 0.0), np.zeros(self.size))\n"
+        "EXPERIMENT = Experiment(name='nan', environments=[environment('nan')], agents=[agent('uniform')],\n"
+        "    horizon=20, replications=4)\n"
+    )
+    answer = bandits("run", path, "--out", "r", "--backend", "serial", "--quiet", "--json")
+    assert answer.code == 1
+    assert "round 9: the environment returned a reward or regret that is NaN" in answer.json["failures"][0]["cause"]
 
 
 def test_resume_after_a_failure_does_only_what_is_missing(bandits, plugin, tmp_path):

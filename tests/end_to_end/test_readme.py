@@ -23,7 +23,7 @@ def test_the_readme_opens_with_its_two_commands():
 
 def test_twelve_lines_lead_to_a_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    exec(compile(block("save_regret(run.place)"), "README", "exec"), {})
+    exec(compile(block("save_regret(run.place)"), "README", "exec"), {"__name__": "__main__"})
     assert "thompson_beta" in capsys.readouterr().out
     assert len(list(tmp_path.glob("results/first-*/figures/regret.png"))) == 1
 

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -157,6 +159,33 @@ def test_a_signal_stops_the_run_cleanly_and_names_the_resume_command(plugin, tmp
     assert json.loads((tmp_path / "r" / "run.json").read_text())["status"] == "interrupted"
     children = subprocess.run(["ps", "-o", "args=", "--ppid", str(process.pid)], capture_output=True, text=True)
     assert children.stdout.strip() == ""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_workers_end_with_a_driver_that_is_killed(plugin, tmp_path):
+    mark = f"BANDITS_TEST_MARK={tmp_path.name}"
+
+    def marked() -> int:
+        found = 0
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                found += mark.encode() in (process / "environ").read_bytes()
+        return found
+
+    options = ["--backend", "pool", "--workers", "2", "--batch", "2", "--out", "r", "--quiet"]
+    command = [sys.executable, "-m", "bandits", "run", str(plugin(SLOW)), *options]
+    name, _, value = mark.partition("=")
+    process = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {name: value})
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(tmp_path.glob("r/log/*/*.parquet")):
+        time.sleep(0.05)
+    assert marked() >= 3, "the driver and its workers"
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and marked():
+        time.sleep(0.1)
+    assert marked() == 0
 
 
 def test_memory_is_bounded_by_the_tasks_in_flight(tmp_path):

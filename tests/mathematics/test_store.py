@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from bandits import Experiment, agent, environment, load
 from bandits.errors import RunFolderError
+from bandits.jobs import SimulationJob
+from bandits.progress import SilentProgress
 from bandits.runs import resume, start
 from bandits.scheduler import Settings
-from bandits.store import Part, RunFolder, missing_ranges
+from bandits.store import Part, RunFolder, encode, missing_ranges
 
 EXPERIMENT = Experiment(
     name="store",
@@ -54,7 +56,82 @@ def test_a_leftover_of_a_killed_write_is_ignored(tmp_path):
 def test_a_second_writer_is_refused(tmp_path):
     start(EXPERIMENT, tmp_path / "r", Settings("serial"))
     with RunFolder.open(tmp_path / "r").locked(), pytest.raises(RunFolderError, match="another process is writing"):
-        resume(tmp_path / "r", Settings("serial"))
+        resume(tmp_path / "r", Settings("serial"), replications=30)
+
+
+def test_resuming_a_complete_run_rewrites_nothing(tmp_path):
+    start(EXPERIMENT, tmp_path / "r", Settings("serial"))
+    before = {path: path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()}
+    assert resume(tmp_path / "r", Settings("serial")).failures == []
+    assert {path: path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()} == before
+
+
+def test_a_continuation_that_is_killed_at_once_is_not_forgotten(tmp_path):
+    """run.json knows the new number of replications before the first new part is played."""
+    start(EXPERIMENT, tmp_path / "r", Settings("serial"))
+
+    class Killed(BaseException):
+        pass
+
+    class KilledWhileMeasuring(SilentProgress):
+        def say(self, text):
+            raise Killed
+
+    with pytest.raises(Killed):
+        resume(tmp_path / "r", Settings("serial"), KilledWhileMeasuring(), replications=33)
+    resume(tmp_path / "r", Settings("serial"))
+    assert load(tmp_path / "r").summary()["replications"].tolist() == [33]
+
+
+def test_a_copy_of_a_part_does_not_count_twice(tmp_path):
+    start(EXPERIMENT, tmp_path / "r", Settings("serial"))
+    part = next(tmp_path.glob("r/log/*/*.parquet"))
+    part.with_name(f"copy of {part.name}").write_bytes(part.read_bytes())
+    part.with_name("replications-000000-000009.parquet").write_bytes(part.read_bytes())
+    assert load(tmp_path / "r").summary()["replications"].tolist() == [20]
+
+
+def test_parts_that_overlap_are_refused(tmp_path):
+    start(EXPERIMENT, tmp_path / "r", Settings("serial"))
+    folder, (cell,) = RunFolder.open(tmp_path / "r"), EXPERIMENT.cells()
+    folder.write_part(cell.key, 10, 30, encode(SimulationJob(cell).run(10, 30)))
+    with pytest.raises(RunFolderError, match="overlap"):
+        load(tmp_path / "r").summary()
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    start(EXPERIMENT, tmp_path / "r", Settings("serial"))
+    part = next(tmp_path.glob("r/log/*/*.parquet"))
+    data = bytearray(part.read_bytes())
+    data[len(data) // 3] ^= 1
+    part.write_bytes(data)
+    with pytest.raises(RunFolderError, match="is damaged"):
+        load(tmp_path / "r").to_pandas()
+
+
+def test_environments_that_look_alike_in_short_keep_their_own_tables(tmp_path):
+    long = [environment("bernoulli", means=[0.1, 0.15, m, 0.5, 0.6]) for m in (0.2, 0.59)]
+    log = simulate_all(long, [agent("ucb1", c=0.5), agent("ucb1", c=0.50000001)], tmp_path / "r")
+    summary = log.summary()
+    assert summary["environment"].nunique() == 2
+    assert summary["agent"].nunique() == 2
+    assert summary.groupby("environment")["bound"].nunique().tolist() == [1, 1]
+    assert summary["bound"].nunique() == 2
+
+
+def simulate_all(environments, agents, place):
+    start(EXPERIMENT.replace(environments=environments, agents=agents), place, Settings("serial"))
+    return load(place)
+
+
+def test_a_disk_that_is_full_is_said_in_one_line(tmp_path, monkeypatch):
+    from bandits.errors import StoreError
+
+    start(EXPERIMENT, tmp_path / "r", Settings("serial"))
+    folder = RunFolder.open(tmp_path / "r")
+    (tmp_path / "r" / "log" / "cell=x").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="cannot write"):
+        folder.write_part("x", 0, 2, b"")
 
 
 def test_columns_have_the_documented_types(tmp_path):
