@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from bandits import Feedback, Problem, Streams, agent, environment, simulate
-from bandits.agents import Greedy, PooledThompson, PooledUCB
+from bandits.agents import Greedy, PooledThompson, PooledUCB, UCBMaxN
 from bandits.errors import BadParameter
 from bandits.specs import Spec
 
@@ -127,6 +127,14 @@ def test_the_index_by_hand():
     index = np.empty((2, 2))
     player.index(7, index)
     assert index[:, 0] == pytest.approx([1 + math.sqrt(2 * math.log(7)), 0.6 + math.sqrt(2 * math.log(7) / 5)])
+
+
+def test_ucb_max_n_plays_the_chosen_arm_itself_among_equal_means():
+    """All zeros seen, arm 0 three times and arm 1 once: arm 1 has the larger index, and sees arm 0, too."""
+    player = UCBMaxN(Problem(n_arms=2, observation_sd=np.array([[1.0, INF], [1.0, 1.0]])), Streams(size=2))
+    for arm in (0, 1, 0):
+        player.update(1, np.full(2, arm), Feedback(np.zeros(2), np.zeros(2), np.zeros((2, 2))))
+    assert player.act(4).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("instance", ["E1", "E2", "E3", "E5"])
