@@ -22,6 +22,7 @@ class Oracle:
     """
 
     is_oracle = True
+    needs_reward = False
 
     def __init__(self, problem: Problem, streams: Streams) -> None:
         if problem.best_action is None:

@@ -20,6 +20,8 @@ class Uniform:
         streams: Random streams of the batch; it draws from ``agent``.
     """
 
+    needs_reward = False
+
     def __init__(self, problem: Problem, streams: Streams) -> None:
         self._n_arms, self._stream = problem.n_arms, streams.agent
 

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from .errors import BadParameter
 from .protocol import Bound, FloatArray, IntArray
+from .specs import written
 from .store import RunFolder
 from .streams import Streams
 
@@ -92,9 +93,9 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
                 "environment": environment,
                 "agent": agent,
                 "environment_name": cell.environment.name,
-                "environment_parameters": json.dumps(cell.environment.parameters),
+                "environment_parameters": json.dumps(written(cell.environment.parameters)),
                 "agent_name": cell.agent.name,
-                "agent_parameters": json.dumps(cell.agent.parameters),
+                "agent_parameters": json.dumps(written(cell.agent.parameters)),
                 "n_arms": env.problem.n_arms,
                 "horizon": cell.horizon,
                 "replications": cell.replications,

@@ -7,6 +7,7 @@ machines, nanoseconds do not.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -49,11 +50,18 @@ class Workload:
 
 _GAUSSIAN = environment("gaussian", means=np.linspace(0.0, 0.9, 10).tolist(), sd=np.linspace(0.8, 1.2, 10).tolist())
 _BERNOULLI = environment("bernoulli", means=np.linspace(0.1, 0.6, 10).tolist())
+# All arms see all others; the variances are the hundred quantiles of exp(N(0, 1/2)), scattered over the matrix.
+_NORMAL = statistics.NormalDist()
+_SIGMA = [
+    [math.exp(0.25 * _NORMAL.inv_cdf((37 * (10 * i + j) % 100 + 0.5) / 100)) for j in range(10)] for i in range(10)
+]
+_SIDE = environment("side_observations", means=np.linspace(0.0, 0.9, 10).tolist(), sigma=_SIGMA)
 
 WORKLOADS = (
     Workload("W1", "Gaussian UCB1, K = 10", _GAUSSIAN, agent("ucb1"), normals=1),
     Workload("W2", "Bernoulli Thompson (Beta), K = 10", _BERNOULLI, agent("thompson_beta"), normals=20, uniforms=21),
     Workload("W2b", "Gaussian Thompson, K = 10", _GAUSSIAN, agent("thompson_gaussian"), normals=11),
+    Workload("W3", "Pooled UCB, all K = 10 arms observed", _SIDE, agent("pooled_ucb"), normals=10),
     Workload("numpy", "Gaussian UCB1 in plain NumPy, K = 10", _GAUSSIAN, agent("ucb1_numpy"), normals=1),
 )
 

@@ -28,7 +28,7 @@ import numpy as np
 from .errors import BadParameter, BanditsError, UnsupportedProblem, did_you_mean
 from .protocol import Problem
 from .registry import lookup
-from .specs import Spec, agent, environment, plain
+from .specs import Spec, agent, environment, written
 
 __all__ = ["Cell", "Experiment", "LeftOut", "log_spaced"]
 
@@ -73,8 +73,8 @@ class Cell:
         from .streams import STREAM_VERSION
 
         identity = {
-            "environment": [self.environment.name, self.environment.parameters],
-            "agent": [self.agent.name, self.agent.parameters],
+            "environment": [self.environment.name, written(self.environment.parameters)],
+            "agent": [self.agent.name, written(self.agent.parameters)],
             "seed": self.seed,
             "checkpoints": self.checkpoints,
             "extras": sorted(self.extras),
@@ -92,9 +92,17 @@ class Cell:
 
         It learns the horizon only if it declares ``uses_horizon``, and the best action only if it declares
         ``is_oracle``.
+
+        Raises:
+            UnsupportedProblem: The agent cannot play the environment.
         """
         target = lookup("agent", self.agent.name).target
         problem = environment.problem
+        if problem.unseen_rewards.size and getattr(target, "needs_reward", True):
+            raise UnsupportedProblem(
+                f"agent {self.agent.label}: learns from rewards, and playing arm {problem.unseen_rewards[0]} does not "
+                f"show its own: play an agent that learns from observations, such as pooled_ucb"
+            )
         if getattr(target, "uses_horizon", False):
             problem = dataclasses.replace(problem, horizon=self.horizon)
         if getattr(target, "is_oracle", False):
@@ -273,8 +281,8 @@ class Experiment:
         return {
             "name": self.name,
             "summary": self.summary,
-            "environments": [{"name": s.name, "parameters": plain(s.given)} for s in self.environments],
-            "agents": [{"name": s.name, "parameters": plain(s.given)} for s in self.agents],
+            "environments": [{"name": s.name, "parameters": written(s.given)} for s in self.environments],
+            "agents": [{"name": s.name, "parameters": written(s.given)} for s in self.agents],
             "horizon": self.horizon,
             "replications": self.replications,
             "seed": self.seed,

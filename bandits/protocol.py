@@ -49,8 +49,8 @@ class Problem:
             rewards are not Gaussian or the level is unknown.
         reward_range: Interval that holds every reward; None where rewards are unbounded.
         observation_sd: Side information, shape (K, K): playing the row's arm shows the column's arm with Gaussian
-            noise of
-            this standard deviation, and nothing of it where the entry is infinite. None where only rewards are seen.
+            noise of this standard deviation, and nothing of it where the entry is infinite. None where only
+            rewards are seen.
         horizon: Number of rounds T; None unless the agent declares ``uses_horizon = True``.
         best_action: The best action of a round; None unless the agent declares ``is_oracle = True``.
     """
@@ -61,6 +61,13 @@ class Problem:
     observation_sd: FloatArray | None = None
     horizon: int | None = None
     best_action: Callable[[int], IntArray] | None = None
+
+    @property
+    def unseen_rewards(self) -> IntArray:
+        """Arms that do not see themselves: playing one does not show its reward, which stands as 0 in the feedback."""
+        if self.observation_sd is None:
+            return np.empty(0, dtype=np.int64)
+        return np.flatnonzero(np.isinf(np.diag(self.observation_sd)))
 
 
 @dataclass(slots=True)
@@ -109,7 +116,11 @@ class Bound:
 
 
 class Agent(Protocol):
-    """Chooses actions. Constructed as ``cls(problem, streams, *, parameters...)``."""
+    """Chooses actions. Constructed as ``cls(problem, streams, *, parameters...)``.
+
+    A class that sets ``needs_reward = False`` learns from observations, or not at all. Others are not given problems
+    with arms whose reward is not seen.
+    """
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication for round t: int64, shape (B,)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import sys
 import types
 import typing
@@ -23,7 +24,7 @@ import numpy as np
 from .errors import BadParameter, BanditsError, did_you_mean, in_one_line
 from .registry import lookup
 
-__all__ = ["Spec", "agent", "environment", "plain"]
+__all__ = ["Spec", "agent", "environment", "plain", "written"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Spec:
     @property
     def full_label(self) -> str:
         """Like `label`, with every number of every list."""
-        inside = ", ".join(f"{name}={json.dumps(plain(value))}" for name, value in self.given.items())
+        inside = ", ".join(f"{name}={json.dumps(written(value))}" for name, value in self.given.items())
         return f"{self.name}({inside})" if inside else self.name
 
     def with_parameters(self, **changes: Any) -> Spec:
@@ -81,7 +82,7 @@ class Spec:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: name and all parameters."""
-        return {"name": self.name, "parameters": self.parameters, "label": self.label}
+        return {"name": self.name, "parameters": written(self.parameters), "label": self.label}
 
 
 def agent(name: str, **parameters: Any) -> Spec:
@@ -140,13 +141,19 @@ def plain(value: Any) -> Any:
     return value
 
 
+def written(value: Any) -> Any:
+    """Like `plain`, with the word "inf" for infinity, which JSON has no number for."""
+    value = plain(value)
+    if isinstance(value, dict):
+        return {k: written(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [written(v) for v in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
 def _coerce(value: Any, hint: Any, where: str) -> Any:
     """Check a value against a type hint, turning whole numbers into floats where a float is meant."""
-    options = (
-        typing.get_args(hint)
-        if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-        else (hint,)
-    )
+    options = _options(hint)
     not_a_number = isinstance(value, float) and value != value
     for option in () if not_a_number else options:
         matches, converted = _match(value, option)
@@ -156,7 +163,14 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
     raise BadParameter(f"{where} must be {wanted}, got {value!r}")
 
 
+def _options(hint: Any) -> tuple[Any, ...]:
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    return typing.get_args(hint) if union else (hint,)
+
+
 def _match(value: Any, hint: Any) -> tuple[bool, Any]:
+    if len(options := _options(hint)) > 1:
+        return next((m for option in options if (m := _match(value, option))[0]), (False, value))
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint is Any or hint is inspect.Parameter.empty:
         return True, value

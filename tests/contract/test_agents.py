@@ -11,6 +11,7 @@ import math
 import pickle
 import random
 import typing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,14 @@ def play(env, player, rounds=range(1, HORIZON + 1), shown=lambda feedback: feedb
         feedback = shown(env.step(t, action))
         (absorb or player.update)(t, action, feedback)
     return np.array(actions)
+
+
+def arrays(feedback: Feedback) -> list[np.ndarray]:
+    return [x for x in (feedback.reward, feedback.regret, feedback.observations) if x is not None]
+
+
+def copied(feedback: Feedback) -> Feedback:
+    return Feedback(*(x.copy() for x in arrays(feedback)))
 
 
 # --- how it presents itself
@@ -239,15 +248,17 @@ def test_replications_do_not_depend_on_how_many_there_are(cell: Cell):
 
 
 def assert_no_leak(cell: Cell):
-    """Perturb the rewards of lane 2: the others play as before."""
+    """Perturb the rewards and observations of lane 2: the others play as before."""
     expected = play(*build(cell))
     env, player = build(cell)
     low, high = env.problem.reward_range or (0.0, 0.0)
 
     def shown(feedback: Feedback) -> Feedback:
-        reward = feedback.reward.copy()
-        reward[2] = low + high - reward[2]
-        return Feedback(reward, feedback.regret.copy())
+        mine = copied(feedback)
+        mine.reward[2] = low + high - mine.reward[2]
+        if mine.observations is not None:
+            mine.observations[:, 2] *= -1.0
+        return mine
 
     others = np.arange(SIZE) != 2
     assert (play(env, player, shown=shown)[:, others] == expected[:, others]).all()
@@ -278,9 +289,10 @@ def assert_inputs_unchanged(cell: Cell):
     env, player = build(cell)
 
     def absorb(t, action, feedback):
-        before = [x.copy() for x in (action, feedback.reward, feedback.regret)]
+        given = [action, *arrays(feedback)]
+        before = [x.copy() for x in given]
         player.update(t, action, feedback)
-        for was, now in zip(before, (action, feedback.reward, feedback.regret), strict=True):
+        for was, now in zip(before, given, strict=True):
             assert was.tobytes() == now.tobytes()
 
     play(env, player, absorb=absorb)
@@ -297,10 +309,11 @@ def assert_keeps_no_reference(cell: Cell):
     env, player = build(cell)
 
     def absorb(t, action, feedback):
-        mine = action.copy(), Feedback(feedback.reward.copy(), feedback.regret.copy())
+        mine = action.copy(), copied(feedback)
         player.update(t, *mine)
         mine[0][:] = 0
-        mine[1].reward[:] = mine[1].regret[:] = 1e6
+        for array in arrays(mine[1]):
+            array[:] = 1e6
 
     assert (play(env, player, absorb=absorb) == expected).all()
 
@@ -312,7 +325,7 @@ def test_it_copies_what_it_keeps(cell: Cell):
 
 def assert_regret_not_read(cell: Cell):
     expected = play(*build(cell))
-    actions = play(*build(cell), shown=lambda feedback: Feedback(feedback.reward, np.full(SIZE, math.nan)))
+    actions = play(*build(cell), shown=lambda feedback: replace(feedback, regret=np.full(SIZE, math.nan)))
     assert (actions == expected).all()
 
 
@@ -351,6 +364,15 @@ def test_it_knows_the_horizon_and_the_best_action_only_if_it_declares_so(cell: C
     (problem,) = seen
     assert (problem.horizon is not None) == getattr(target, "uses_horizon", False)
     assert (problem.best_action is not None) == getattr(target, "is_oracle", False)
+
+
+@every_agent
+def test_it_declines_rewards_that_are_not_seen_unless_it_declares_that_it_needs_none(entry: Entry):
+    """Arm 1 does not see itself: its reward of 0 would be taken for a bad one."""
+    env = environment("side_observations", means=[0.1, 0.9], sigma=[[1.0, 1.0], ["inf", "inf"]])
+    for spec in declared(entry):
+        plays = can_play(cell_of(env, spec))
+        assert plays == (not getattr(entry.target, "needs_reward", True))
 
 
 # --- every check can fail

@@ -47,6 +47,10 @@ def play(env, actions, first_round: int = 1):
     return np.array(rows).swapaxes(0, 1)
 
 
+def shows_others(spec: Spec) -> bool:
+    return build(spec).problem.observation_sd is not None
+
+
 # --- how it presents itself
 
 
@@ -152,7 +156,7 @@ def test_one_arm_of_every_round_has_regret_0_and_the_oracle_s_is_among_them(spec
 def test_expected_reward_plus_regret_is_the_same_for_every_arm(spec: Spec, t: int):
     """Both sum to the best mean, so arm a's reward + regret minus arm 0's averages to 0, over 20 000 replications.
 
-    Tolerance 4.5 standard errors of the paired difference.
+    Tolerance 4.5 standard errors of the paired difference. Where a reward is not seen, it stands as 0.
     """
     size = 20000
     env = build(spec, size)
@@ -160,7 +164,10 @@ def test_expected_reward_plus_regret_is_the_same_for_every_arm(spec: Spec, t: in
     totals = []
     for a in range(env.problem.n_arms):
         feedback = env.step(t, np.full(size, a))
-        totals.append(feedback.reward + feedback.regret)
+        if a in env.problem.unseen_rewards:
+            assert (feedback.reward == 0).all()
+        else:
+            totals.append(feedback.reward + feedback.regret)
     for total in totals[1:]:
         difference = total - totals[0]
         assert abs(difference.mean()) <= 4.5 * difference.std() / math.sqrt(size) + 1e-12
@@ -179,6 +186,29 @@ def test_a_gaussian_reward_has_the_noise_level_that_the_problem_states(spec: Spe
         noise = np.diff(reward + regret, axis=0) / math.sqrt(2)
         assert abs(noise.std() - sd) <= 4.5 * sd / math.sqrt(2 * size)
         assert abs(noise.mean()) <= 4.5 * sd / math.sqrt(size)
+
+
+@pytest.mark.parametrize("spec", [s for s in EXAMPLES if shows_others(s)], ids=lambda s: s.label)
+def test_its_observations_are_finite_and_0_where_nothing_is_seen_and_the_reward_is_among_them(spec: Spec):
+    env = build(spec)
+    sees = np.isfinite(env.problem.observation_sd)
+    for t, action in enumerate(any_actions(env.problem.n_arms), start=1):
+        env.observe(t)
+        feedback = env.step(t, action)
+        seen = feedback.observations
+        assert seen.dtype == np.float64
+        assert seen.shape == (env.problem.n_arms, SIZE)
+        assert np.isfinite(seen).all()
+        assert (seen[~sees.T[:, action]] == 0).all()
+        assert (feedback.reward == seen[action, np.arange(SIZE)]).all()
+
+
+@every_example
+def test_it_shows_observations_if_and_only_if_its_problem_says_so(spec: Spec):
+    env = build(spec)
+    env.observe(1)
+    feedback = env.step(1, np.zeros(SIZE, dtype=np.int64))
+    assert (feedback.observations is not None) == (env.problem.observation_sd is not None)
 
 
 @pytest.mark.parametrize("spec", [s for s in EXAMPLES if build(s).bound() is not None], ids=lambda s: s.label)

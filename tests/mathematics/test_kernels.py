@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bandits.kernels import HUGE, argmax, argmax_random, exp, kernel, log, log1p, power
+from bandits.kernels import HUGE, argmax, argmax_random, exp, inverse_root, kernel, log, log1p, power
 
 SMALLEST, LARGEST = 2.0**-1022, math.nextafter(math.inf, 0.0)  # normal numbers
 
@@ -226,3 +226,8 @@ def test_argmax_of_one_lane_does_not_look_at_the_others():
         lane = np.s_[:, b : b + 1]
         assert largest(index[lane].copy()) == largest(index)[b]
         assert largest(index[lane].copy(), uniforms[lane].copy()) == largest(index, uniforms)[b]
+
+
+def test_inverse_root_is_within_two_ulps():
+    for x in [*powers_of_ten(3000, -300, 300, 7).tolist(), 1.0, 4.0, 1e-200, 1e150]:
+        assert error_ulps(inverse_root(x), 1 / Decimal(x).sqrt()) < 2.0
