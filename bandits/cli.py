@@ -1,4 +1,4 @@
-"""The command line: ``bandits run | resume | list | show | plot | report | bench | verify | doctor``.
+"""The command line: ``bandits run | resume | list | show | plot | report | bound | bench | verify | doctor``.
 
 Results go to stdout, progress to stderr. Exit status 0, 1 after a failure, 2 for a wrong request, 130 after Ctrl-C.
 """
@@ -205,6 +205,39 @@ def report(place: RunPlace) -> None:
     from .report import write_report
 
     print(write_report(place))
+
+
+@app.command()
+def bound(
+    means: Annotated[str, typer.Option(metavar="M,M,..|FILE.csv", help="Mean of each arm.")],
+    sigma: Annotated[
+        str,
+        typer.Option(
+            metavar="S,S;S,S|FILE.csv",
+            help="Noise with which the row's arm shows the column's arm, inf for nothing; rows separated by ';'. "
+            "One number or one row: each arm shows only itself.",
+        ),
+    ],
+    horizon: Annotated[int | None, typer.Option(min=1, help="Rounds T: print the bound at T, too.")] = None,
+    kind: Annotated[
+        str, typer.Option(help="lp, or graves_lai: larger where the best arm does not see itself, else the same.")
+    ] = "lp",
+    as_json: AsJson = False,
+) -> None:
+    """Print the least regret of Gaussian arms with side observations, and the plays that attain it.
+
+    Example: bandits bound --means 0.9,0.7,0.5 --sigma "1,1,inf;inf,1,1;inf,inf,1" --horizon 100000
+    """
+    from .bound_command import describe_bound, read_means, read_sigma
+
+    mean = read_means(means)
+    answer = describe_bound(mean, read_sigma(sigma, mean.size), kind, horizon)
+    if as_json:
+        print(json.dumps(answer))
+        return
+    from .tables import print_bound
+
+    print_bound(mean.tolist(), answer)
 
 
 @app.command()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .registry import Entry
     from .runs import Finding
 
-__all__ = ["number", "print_bench", "print_checks", "print_entries", "print_finding", "print_summary"]
+__all__ = ["number", "print_bench", "print_bound", "print_checks", "print_entries", "print_finding", "print_summary"]
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -86,6 +86,38 @@ def print_bench(rows: Sequence[dict[str, Any]]) -> None:
     ]
     columns = ["workload", "what", "ns per run-step", "floor: random numbers", "ratio", "batch"]
     _print("One core, CPU time, environment and 200 checkpoints included", columns, body, right=range(2, 6))
+
+
+def print_bound(means: Sequence[float], answer: dict[str, Any]) -> None:
+    """The allocation of `bandits bound`, arm by arm, and below it the bound itself."""
+    horizon, best = answer.get("horizon"), max(means)
+    columns = ["arm", "mean", "gap", "plays per ln T", "price of information", ""]
+    body = []
+    for i, (mean, plays, price) in enumerate(zip(means, answer["allocation"], answer["dual"], strict=True)):
+        binds = i in answer["binding"]
+        remark = ("never seen" if answer["status"] == "infinite" else "binding") if binds else ""
+        shown = ["free" if mean == best and plays == 0 else _or_dash(plays), _or_dash(price)]
+        body.append([str(i), number(mean), number(best - mean), *shown, remark])
+        if horizon:
+            body[-1].insert(4, "free" if shown[0] == "free" else _or_dash(plays and plays * math.log(horizon)))
+    if horizon:
+        columns.insert(4, f"plays by T = {horizon:,}")
+    _print("", columns, body, right=range(1, len(columns) - 1))
+    kind = {"lp": "linear program", "graves_lai": "exact Graves-Lai constant"}[answer["kind"]]
+    value, exact = (math.inf if answer[key] is None else answer[key] for key in ("value", "graves_lai"))
+    print(f"regret per ln T    {number(value, 8)}  ({kind}; solver: {answer['solver']})")
+    if answer["kind"] == "lp" and exact != value:
+        print(f"exact constant     {number(exact, 8)}  (Graves-Lai; the best arm does not see itself)")
+    if horizon:
+        print(f"regret by T        {number(math.inf if answer['regret'] is None else answer['regret'], 8)}")
+    if answer["status"] == "infinite":
+        print("An arm that nobody sees may be the best one: no policy is consistent.")
+    if answer["status"] == "free":
+        print("Playing the best arm shows all that matters: regret grows more slowly than ln T.")
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else number(value)
 
 
 def print_finding(finding: Finding) -> None:

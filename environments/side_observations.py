@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 
+from bandits.information_lp import lower_bound
 from bandits.kernels import kernel
 from bandits.philox import Key, normal_pair
 from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
@@ -146,8 +147,14 @@ class SideObservations:
         return self._best
 
     def bound(self) -> Bound | None:
-        """Not known here."""
-        return None
+        """Graves-Lai: the least regret per log T at which no other instance explains what was seen.
+
+        None where no policy is consistent, because nobody sees an arm that may be the best.
+        """
+        found = lower_bound(self.means, self.sigma, kind="graves_lai")
+        if not np.isfinite(found.value):
+            return None
+        return Bound("Graves-Lai bound", np.array([found.value]))
 
 
 def _finite(means: Sequence[float]) -> FloatArray:

@@ -170,3 +170,24 @@ def test_an_arm_that_nobody_sees_is_warned_of_and_never_preferred():
             log = simulate(world, agent(name), horizon=50, replications=5, extras=["pulls"])
         pulls = np.array(log.to_pandas(at=50)["pulls"].to_list())
         assert (pulls[:, 1] == 0).all(), name
+
+
+@pytest.mark.parametrize(
+    ("means", "sigma", "constant"),
+    [
+        ([0.9, 0.7, 0.5, 0.3], "standard", 18.33333333),
+        ([0.9, 0.7, 0.5, 0.3], "full", 0.0),
+        ([1.0, 0.8, 0.5, 0.6, 0.3, 0.7], "cycle", 5.0),
+        ([1.0, 0.7, 0.5], [[INF, INF, INF], [1, 1, 1], [1, 1, 1]], 13.33333333),  # the best arm does not see itself
+    ],
+)
+def test_its_bound_is_the_graves_lai_constant(means, sigma, constant):
+    how = {"graph": sigma, "sigma": 1.0} if isinstance(sigma, str) else {"sigma": sigma}
+    bound = environment("side_observations", means=means, **how).build(Streams(0, 2)).bound()
+    assert bound.constants == pytest.approx([constant], abs=1e-7)
+
+
+def test_it_has_no_bound_where_nobody_sees_an_arm():
+    with pytest.warns(UserWarning, match="no arm sees arm 1"):
+        world = environment("side_observations", means=[0.5, 0.9], sigma=[[1, INF], [1, INF]]).build(Streams(0, 2))
+    assert world.bound() is None

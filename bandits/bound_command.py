@@ -1,0 +1,108 @@
+"""What ``bandits bound`` does: read an instance, compute its bound, describe it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import BadParameter
+from .information_lp import InformationBound, Kind, lower_bound
+from .protocol import FloatArray
+
+__all__ = ["describe_bound", "read_means", "read_sigma"]
+
+
+def read_means(text: str) -> FloatArray:
+    """Means from ``0.9,0.7``, or from a CSV file with one row or one column.
+
+    Raises:
+        BadParameter: An entry is no number, or the file cannot be read.
+    """
+    rows = _read_rows("--means", text)
+    if len(rows) > 1 and any(len(row) > 1 for row in rows):
+        raise BadParameter(f"--means {text}: {len(rows)} rows, expected one row or one column of numbers")
+    return np.array([value for row in rows for value in row])
+
+
+def read_sigma(text: str, n_arms: int) -> FloatArray:
+    """Standard deviations, shape (K, K), from ``1,inf;inf,1`` or a CSV file.
+
+    One number, or K of them in one row, are the arms' own noise where nothing else is seen.
+
+    Raises:
+        BadParameter: An entry is no number, the file cannot be read, or the shape does not fit.
+    """
+    rows = _read_rows("--sigma", text)
+    if len(rows) == 1 and n_arms > 1 and len(rows[0]) in (1, n_arms):
+        sigma = np.full((n_arms, n_arms), np.inf)
+        np.fill_diagonal(sigma, rows[0])
+        return sigma
+    for number, row in enumerate(rows, start=1):
+        if len(row) != n_arms or len(rows) != n_arms:
+            raise BadParameter(
+                f"--sigma: row {number} of {len(rows)} has {len(row)} entries, expected {n_arms} rows of {n_arms}, as "
+                f"there are {n_arms} means; one number, or one row of {n_arms}, stands for a diagonal"
+            )
+    return np.array(rows)
+
+
+def describe_bound(means: FloatArray, sigma: FloatArray, kind: str, horizon: int | None) -> dict[str, Any]:
+    """The answer of ``--json``: null stands for what is infinite or undefined.
+
+    Raises:
+        BadParameter: The kind or an entry is wrong.
+    """
+    if kind not in ("lp", "graves_lai"):
+        raise BadParameter(f"--kind must be lp or graves_lai, got '{kind}'")
+    chosen: Kind = "lp" if kind == "lp" else "graves_lai"
+    try:
+        exact = lower_bound(means, sigma, "graves_lai")
+        found: InformationBound = lower_bound(means, sigma) if chosen == "lp" else exact
+    except ValueError as error:
+        raise BadParameter(str(error)) from error
+    answer = {
+        "kind": found.kind,
+        "status": found.status,
+        "value": _finite(found.value),
+        "graves_lai": _finite(exact.value),
+        "allocation": [_finite(c) for c in found.allocation],
+        "dual": [_finite(y) for y in found.dual],
+        "binding": list(found.binding),
+        "solver": found.solver,
+    }
+    if horizon is not None:
+        answer |= {"horizon": horizon, "regret": _finite(found.value * math.log(horizon) if found.value else 0.0)}
+    return answer
+
+
+def _finite(x: float) -> float | None:
+    return float(x) if math.isfinite(x) else None
+
+
+def _read_rows(option: str, text: str) -> list[list[float]]:
+    path = Path(text)
+    is_file = text.lower().endswith(".csv") or "/" in text or (text != "" and path.is_file())
+    if is_file:
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadParameter(f"{option}: cannot read {text}: {getattr(error, 'strerror', None) or error}") from error
+    else:
+        lines = text.split(";")
+    rows = [line.split(",") for line in lines if line.strip()]
+    if not rows:
+        raise BadParameter(f"{option}: no numbers in '{text}'; expected some, such as 0.9,0.7")
+    return [[_number(option, word, r, c) for c, word in enumerate(row, 1)] for r, row in enumerate(rows, 1)]
+
+
+def _number(option: str, word: str, row: int, column: int) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise BadParameter(
+            f"{option}: '{word.strip()}' in row {row}, column {column} is no number; "
+            "numbers are separated by ',', rows by ';', and inf means that nothing is seen"
+        ) from None
