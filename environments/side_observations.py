@@ -149,12 +149,14 @@ class SideObservations:
     def bound(self) -> Bound | None:
         """Graves-Lai: the least regret per log T at which no other instance explains what was seen.
 
-        None where no policy is consistent, because nobody sees an arm that may be the best.
+        None where no policy is consistent, because nobody sees an arm that may be the best, and where the noise levels
+        span more than a hundred orders of magnitude, too many for the program.
         """
-        found = lower_bound(self.means, self.sigma, kind="graves_lai")
-        if not np.isfinite(found.value):
+        try:
+            constant = lower_bound(self.means, self.sigma, kind="graves_lai").value
+        except ValueError:
             return None
-        return Bound("Graves-Lai bound", np.array([found.value]))
+        return Bound("Graves-Lai bound", np.array([constant])) if np.isfinite(constant) else None
 
 
 def _finite(means: Sequence[float]) -> FloatArray:
