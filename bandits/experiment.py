@@ -153,41 +153,26 @@ class Experiment:
     summary: str = ""
 
     def __post_init__(self) -> None:
+        """Check what was declared and bring it into its plain form; the declaration is frozen from then on."""
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.name):
             raise BadParameter(f"an experiment's name is made of letters, digits, _ . and -, got {self.name!r}")
-        unknown = set(self.smoke) - {field.name for field in dataclasses.fields(self)}
-        if unknown:
-            raise BadParameter(f"smoke may replace fields of Experiment, got {sorted(unknown)[0]!r}")
-        for group in ("environments", "agents"):
-            value = getattr(self, group)
-            vars(self)[group] = (value,) if isinstance(value, Spec) else tuple(value)
-        for name, limit in (("horizon", MAX_HORIZON), ("replications", MAX_REPLICATIONS)):
-            value = _whole(getattr(self, name))
-            if value is None or not 1 <= value <= limit:
-                raise BadParameter(f"{name} must be a whole number from 1 to {limit}, got {getattr(self, name)!r}")
-            vars(self)[name] = value  # the dataclass is frozen from here on
-        seed, every = _whole(self.seed), None if self.every is None else _whole(self.every)
-        if seed is None or not 0 <= seed < 2**64:
-            raise BadParameter(f"seed must be a whole number in [0, 2^64), got {self.seed!r}")
-        if self.every is not None and (every is None or every < 1):
-            raise BadParameter(f"every must be at least 1, got {self.every!r}")
-        checkpoints = self.checkpoints
-        if not isinstance(checkpoints, int) or isinstance(checkpoints, bool):
-            rounds = [_whole(t) for t in (checkpoints if isinstance(checkpoints, Iterable) else [None])]
-            if None in rounds:
-                raise BadParameter(f"checkpoints must be a whole number or whole numbers, got {checkpoints!r}")
-            checkpoints = tuple(t for t in rounds if t is not None)
         extras = (self.extras,) if isinstance(self.extras, str) else tuple(self.extras or ())
-        vars(self).update(seed=seed, every=every, checkpoints=checkpoints, extras=extras)
-        for name, specs in (("environments", self.environments), ("agents", self.agents)):
-            if not specs:
-                raise BadParameter(f"experiment '{self.name}' has no {name}: give it at least one")
-            for spec in specs:
-                if not isinstance(spec, Spec) or spec.kind != name[:-1]:
-                    raise BadParameter(f"{name} must be declared with {name[:-1]}(...), got {spec!r}")
-        unknown = set(extras) - {"pulls"}
-        if unknown:
-            raise BadParameter(f"extras may contain 'pulls', got {sorted(unknown)[0]!r}")
+        for name, allowed, given in (
+            ("smoke", {f.name for f in dataclasses.fields(self)}, self.smoke),
+            ("extras", {"pulls"}, extras),
+        ):
+            if unknown := sorted(set(given) - allowed):
+                raise BadParameter(f"{name} may contain {', '.join(sorted(allowed))}; got {unknown[0]!r}")
+        vars(self).update(
+            environments=_declared("environment", self.environments, self.name),
+            agents=_declared("agent", self.agents, self.name),
+            horizon=_whole("horizon", self.horizon, 1, MAX_HORIZON),
+            replications=_whole("replications", self.replications, 1, MAX_REPLICATIONS),
+            seed=_whole("seed", self.seed, 0, 2**64 - 1),
+            every=None if self.every is None else _whole("every", self.every, 1, MAX_HORIZON),
+            checkpoints=_checkpoints(self.checkpoints),
+            extras=extras,
+        )
 
     def replace(self, **changes: Any) -> Experiment:
         """Return a copy with some fields replaced."""
@@ -327,6 +312,27 @@ def log_spaced(horizon: int, count: int) -> tuple[int, ...]:
     return tuple(rounds)
 
 
-def _whole(value: Any) -> int | None:
-    """A whole number of any integer type as int; None for anything else, bool included."""
-    return None if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") else operator.index(value)
+def _declared(kind: str, specs: Any, experiment: str) -> tuple[Spec, ...]:
+    """Agents or environments as a tuple, each declared with the function of its kind."""
+    declared = (specs,) if isinstance(specs, Spec | str) else tuple(specs)
+    if not declared:
+        raise BadParameter(f"experiment '{experiment}' has no {kind}s: give it at least one")
+    for spec in declared:
+        if not isinstance(spec, Spec) or spec.kind != kind:
+            raise BadParameter(f"{kind}s must be declared with {kind}(...), got {spec!r}")
+    return declared
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    """A whole number of any integer type, bool excluded, within bounds."""
+    number = None if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") else operator.index(value)
+    if number is None or not low <= number <= high:
+        raise BadParameter(f"{name} must be a whole number from {low} to {high}, got {value!r}")
+    return number
+
+
+def _checkpoints(asked: Any) -> int | tuple[int, ...]:
+    """How many rounds to record, or which; that they lie within the horizon is checked where they are resolved."""
+    if isinstance(asked, Iterable) and not isinstance(asked, str):
+        return tuple(_whole("a checkpoint", t, -(2**63), 2**63) for t in asked)
+    return _whole("checkpoints", asked, 1, MAX_HORIZON)
