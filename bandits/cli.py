@@ -64,16 +64,16 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
     checkpoints: Annotated[int | None, typer.Option(help="Rounds to record, log-spaced.")] = None,
     every: Annotated[int | None, typer.Option(help="Record every this many rounds instead.")] = None,
-    set_: Annotated[list[str], typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Change a parameter.")] = [],  # noqa: B006
-    add_agent: Annotated[list[str], typer.Option("--agent", metavar="NAME", help="Play this agent, too.")] = [],  # noqa: B006
-    only: Annotated[list[str], typer.Option("--only", metavar="NAME", help="Play only agents of this name.")] = [],  # noqa: B006
+    set_: Annotated[list[str], typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Change a parameter.")] = [],
+    add_agent: Annotated[list[str], typer.Option("--agent", metavar="NAME", help="Play this agent, too.")] = [],
+    only: Annotated[list[str], typer.Option("--only", metavar="NAME", help="Play only agents of this name.")] = [],
     pulls: Annotated[bool, typer.Option("--pulls", help="Record how often each arm was played.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Run the small version.")] = False,
     backend: Backend = "auto",
     workers: Workers = None,
     ray_address: RayAddress = None,
     batch: Batch = None,
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
     report: WithReport = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -110,7 +110,7 @@ def resume(
     workers: Workers = None,
     ray_address: RayAddress = None,
     batch: Batch = None,
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
     report: WithReport = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -132,7 +132,7 @@ def resume(
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(help="agents, environments or experiments; default: all.")] = "all",
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, with sources.
@@ -242,7 +242,7 @@ def bound(
 
 @app.command()
 def bench(
-    only: Annotated[list[str], typer.Option("--only", metavar="NAME", help="Measure only this workload.")] = [],  # noqa: B006
+    only: Annotated[list[str], typer.Option("--only", metavar="NAME", help="Measure only this workload.")] = [],
     replications: Annotated[int, typer.Option(min=2, help="Replications, played as one batch.")] = 1000,
     horizon: Annotated[int, typer.Option(min=16, help="Rounds.")] = 10_000,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats; the median counts.")] = 5,
@@ -266,7 +266,7 @@ def bench(
 def verify(
     place: RunPlace,
     sample: Annotated[int, typer.Option(min=1, help="Replications to replay per cell.")] = 3,
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:
     """Replay a sample of replications, one at a time, and compare every bit with the log.
