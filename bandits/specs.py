@@ -116,6 +116,12 @@ def _resolve(spec: Spec) -> dict[str, Any]:
             raise BadParameter(f"{spec.kind} '{spec.name}' needs the parameter '{name}'")
         else:
             resolved[name] = plain(parameter.default)
+    try:
+        json.dumps(written(resolved))
+    except (TypeError, ValueError) as error:
+        raise BadParameter(
+            f"{spec.kind} '{spec.name}': parameters are numbers, words, true, false, null and lists of them ({error})"
+        ) from error
     return resolved
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandits import Experiment, agent, environment
+from bandits import Experiment, agent, environment, register_agent
 from bandits.errors import BadParameter, UnsupportedProblem
 from bandits.experiment import log_spaced
 
@@ -68,6 +68,18 @@ def test_a_declaration_survives_json():
     declared = experiment(agents=[agent("ucb1", c=0.5), agent("ucb1_numpy")], extras=("pulls",), every=7)
     read = Experiment.from_json(json.loads(json.dumps(declared.as_json())))
     assert [cell.key for cell in read.cells()] == [cell.key for cell in declared.cells()]
+
+
+def test_a_default_that_is_not_plain_data_is_refused():
+    @register_agent("lambda_default")
+    class LambdaDefault:
+        """Takes a function."""
+
+        def __init__(self, problem, streams, *, rule=lambda x: x):
+            self.rule = rule
+
+    with pytest.raises(BadParameter, match="parameters are numbers, words"):
+        experiment(agents=[agent("lambda_default")]).cells()
 
 
 def test_override_changes_the_named_parameter_only():
