@@ -69,7 +69,8 @@ def _sigma(problem: Problem) -> FloatArray:
         return problem.observation_sd
     if problem.noise_sd is None:
         raise UnsupportedProblem(
-            "needs side observations or Gaussian rewards of known noise: play it on side_observations or gaussian"
+            "needs side observations or Gaussian rewards of known noise: "
+            "play it on gaussian_side_observations or gaussian"
         )
     return np.where(np.eye(problem.n_arms, dtype=np.bool_), problem.noise_sd, np.inf)
 

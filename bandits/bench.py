@@ -55,7 +55,7 @@ _NORMAL = statistics.NormalDist()
 _SIGMA = [
     [math.exp(0.25 * _NORMAL.inv_cdf((37 * (10 * i + j) % 100 + 0.5) / 100)) for j in range(10)] for i in range(10)
 ]
-_SIDE = environment("side_observations", means=np.linspace(0.0, 0.9, 10).tolist(), sigma=_SIGMA)
+_SIDE = environment("gaussian_side_observations", means=np.linspace(0.0, 0.9, 10).tolist(), sigma=_SIGMA)
 
 WORKLOADS = (
     Workload("W1", "Gaussian UCB1, K = 10", _GAUSSIAN, agent("ucb1"), normals=1),

@@ -369,7 +369,7 @@ def test_it_knows_the_horizon_and_the_best_action_only_if_it_declares_so(cell: C
 @every_agent
 def test_it_declines_rewards_that_are_not_seen_unless_it_declares_that_it_needs_none(entry: Entry):
     """Arm 1 does not see itself: its reward of 0 would be taken for a bad one."""
-    env = environment("side_observations", means=[0.1, 0.9], sigma=[[1.0, 1.0], ["inf", "inf"]])
+    env = environment("gaussian_side_observations", means=[0.1, 0.9], sigma=[[1.0, 1.0], ["inf", "inf"]])
     for spec in declared(entry):
         plays = can_play(cell_of(env, spec))
         assert plays == (not getattr(entry.target, "needs_reward", True))

@@ -17,14 +17,14 @@ from bandits.specs import Spec
 INF = math.inf
 
 # The worked instances of the project's specification, section 1.5.
-E1 = environment("side_observations", means=[0.9, 0.7, 0.5, 0.3], graph="standard")
-E2 = environment("side_observations", means=[0.9, 0.7, 0.5, 0.3], graph="full")
-E3 = environment("side_observations", means=[1.0, 0.8, 0.5, 0.6, 0.3, 0.7], graph="cycle")
-E4 = environment("side_observations", means=[1, 0.9, 0.8, 0.7, 0.5, 0.2], graph=[[0, 1], [2, 4], [3, 5]])
-E5 = environment("side_observations", means=[0.2, 1.0, 0.8, 0.6, 0.4], graph="revealing")
-E9 = environment("side_observations", means=[1] + [0.5] * 5, graph=[[1, 2], [2, 3], [3, 4], [4, 5], [5, 1]])
+E1 = environment("gaussian_side_observations", means=[0.9, 0.7, 0.5, 0.3], graph="standard")
+E2 = environment("gaussian_side_observations", means=[0.9, 0.7, 0.5, 0.3], graph="full")
+E3 = environment("gaussian_side_observations", means=[1.0, 0.8, 0.5, 0.6, 0.3, 0.7], graph="cycle")
+E4 = environment("gaussian_side_observations", means=[1, 0.9, 0.8, 0.7, 0.5, 0.2], graph=[[0, 1], [2, 4], [3, 5]])
+E5 = environment("gaussian_side_observations", means=[0.2, 1.0, 0.8, 0.6, 0.4], graph="revealing")
+E9 = environment("gaussian_side_observations", means=[1] + [0.5] * 5, graph=[[1, 2], [2, 3], [3, 4], [4, 5], [5, 1]])
 E10 = environment(
-    "side_observations",
+    "gaussian_side_observations",
     means=[1.0, 0.8, 0.7, 0.5, 0.6],
     sigma=[
         [1, INF, INF, INF, 2],
@@ -34,7 +34,9 @@ E10 = environment(
         [INF, 1.5, INF, 1, 1],
     ],
 )
-BLIND = environment("side_observations", means=[1.0, 0.7, 0.5], sigma=[[INF] * 3, [1, 0.5, 2], [2, 1, 0.5]])  # E11
+BLIND = environment(
+    "gaussian_side_observations", means=[1.0, 0.7, 0.5], sigma=[[INF] * 3, [1, 0.5, 2], [2, 1, 0.5]]
+)  # E11
 INSTANCES = {"E1": E1, "E2": E2, "E3": E3, "E4": E4, "E5": E5, "E9": E9, "E10": E10, "blind": BLIND}
 
 
@@ -151,7 +153,7 @@ def test_a_gaussian_problem_is_one_where_every_arm_sees_only_itself(name):
     """The same actions from rewards alone, with the same noise, as from a diagonal matrix."""
     means, sd = [0.5, 0.3, 0.4], [1.0, 0.5, 2.0]
     matrix = np.where(np.eye(3) == 1, sd, INF)
-    env = environment("side_observations", means=means, sigma=matrix).build(Streams(2, 8))
+    env = environment("gaussian_side_observations", means=means, sigma=matrix).build(Streams(2, 8))
     shown = agent(name).build(env.problem, Streams(2, 8))
     told = agent(name).build(Problem(n_arms=3, noise_sd=np.array(sd)), Streams(2, 8))
     for t in range(1, 200):
@@ -186,7 +188,7 @@ def test_greedy_under_full_feedback_pays_the_closed_form(gap, published):
     assert exact == pytest.approx(published, abs=1e-8)
     regrets = []
     for means in ([gap, 0.0], [0.0, gap]):  # the first arm played is the best one, and the worst one
-        world = environment("side_observations", means=means, graph="full")
+        world = environment("gaussian_side_observations", means=means, graph="full")
         log = simulate(world, agent("greedy"), horizon=1000, replications=10_000, checkpoints=1)
         regrets.append(log.to_pandas()["regret"].to_numpy())
     mean = 0.5 * (regrets[0].mean() + regrets[1].mean())
@@ -261,18 +263,18 @@ def final(world: Spec, player: Spec, horizon: int = 200) -> np.ndarray:
 
 @everyone
 def test_equal_arms_cost_nothing(player):
-    assert (final(environment("side_observations", means=[0.3] * 4, graph="cycle"), player) == 0).all()
+    assert (final(environment("gaussian_side_observations", means=[0.3] * 4, graph="cycle"), player) == 0).all()
 
 
 @everyone
 def test_a_tie_for_the_best_is_played(player):
-    final(environment("side_observations", means=[0.9, 0.9, 0.1], graph="star"), player)
+    final(environment("gaussian_side_observations", means=[0.9, 0.9, 0.1], graph="star"), player)
 
 
 @everyone
 def test_two_arms_that_see_only_each_other_are_played(player):
     """E7c: what an arm is worth is learned by playing the other one."""
-    world = environment("side_observations", means=[1.0, 0.6], sigma=[[INF, 1.0], [1.0, INF]])
+    world = environment("gaussian_side_observations", means=[1.0, 0.6], sigma=[[INF, 1.0], [1.0, INF]])
     final(world, player)
 
 
@@ -280,13 +282,13 @@ def test_two_arms_that_see_only_each_other_are_played(player):
 @pytest.mark.parametrize("scale", [1e-300, 1e-6, 1e6, 1e200])
 def test_noise_of_any_size_gives_no_nan(player, scale):
     sigma = [[scale, 1e-6, INF], [1e6, scale, 1.0], [scale, INF, 1.0]]
-    final(environment("side_observations", means=[0.5, 0.2, 0.1], sigma=sigma), player)
+    final(environment("gaussian_side_observations", means=[0.5, 0.2, 0.1], sigma=sigma), player)
 
 
 @everyone
 def test_without_noise_the_first_look_tells_all(player):
     """Full feedback with sigma 0: greedy agents never err after the first round."""
-    world = environment("side_observations", means=[0.1, 0.4, 0.9], sigma=0.0, graph="full")
+    world = environment("gaussian_side_observations", means=[0.1, 0.4, 0.9], sigma=0.0, graph="full")
     if player.name in ("epsilon_greedy_lp", "ucb_lp"):
         final(world, player)  # they go on exploring
     else:
@@ -306,7 +308,7 @@ def test_a_noiseless_observation_overrides_all_others():
 
 
 def test_fewer_rounds_than_arms_to_see():
-    world = environment("side_observations", means=[0.1 * k for k in range(9)], graph="standard")
+    world = environment("gaussian_side_observations", means=[0.1 * k for k in range(9)], graph="standard")
     for player in EVERYONE:
         assert (final(world, player, horizon=4)[-1:] > 0).all()
 

@@ -16,7 +16,7 @@ INF = math.inf
 
 
 def problem(n_arms: int, horizon: int | None = None, **parameters) -> Problem:
-    env = environment("side_observations", means=[0.0] * n_arms, **parameters).build(Streams(0, 2))
+    env = environment("gaussian_side_observations", means=[0.0] * n_arms, **parameters).build(Streams(0, 2))
     return Problem(n_arms=n_arms, observation_sd=env.problem.observation_sd, horizon=horizon)
 
 
@@ -76,9 +76,11 @@ def slow_ucb_lp(horizon: int, sigma: np.ndarray, cover: np.ndarray, gaps: bool):
 
 
 WORLDS = {
-    "cycle": environment("side_observations", means=[1.0, 0.2, 0.5, 0.6, 0.1], graph="cycle", sigma=0.3),
-    "revealing": environment("side_observations", means=[0.2, 1.0, 0.8, 0.6, 0.4], graph="revealing", sigma=0.3),
-    "standard": environment("side_observations", means=[0.9, 0.1, 0.3], graph="standard", sigma=0.4),
+    "cycle": environment("gaussian_side_observations", means=[1.0, 0.2, 0.5, 0.6, 0.1], graph="cycle", sigma=0.3),
+    "revealing": environment(
+        "gaussian_side_observations", means=[0.2, 1.0, 0.8, 0.6, 0.4], graph="revealing", sigma=0.3
+    ),
+    "standard": environment("gaussian_side_observations", means=[0.9, 0.1, 0.3], graph="standard", sigma=0.4),
 }
 
 
@@ -121,7 +123,7 @@ def played(player: Spec, env: Spec, t: int, size: int, before: int) -> np.ndarra
 
 def test_epsilon_greedy_lp_explores_with_its_probability_in_proportion_to_the_cover():
     """Two cliques and a loner without noise: arm 0 leads, Z = 3, and at t = 60 epsilon = 1 * 3 / 60."""
-    env = environment("side_observations", means=[1.0, 0.1, 0.2, 0.3, 0.4], graph=[[0, 1], [2, 3]], sigma=0.0)
+    env = environment("gaussian_side_observations", means=[1.0, 0.1, 0.2, 0.3, 0.4], graph=[[0, 1], [2, 3]], sigma=0.0)
     size, epsilon = 200_000, 3 / 60
     player = agent("epsilon_greedy_lp", d=1.0, c=1.0)
     made = EpsilonGreedyLP(problem(5, graph=[[0, 1], [2, 3]]), Streams(size=2), d=1.0)
@@ -133,7 +135,7 @@ def test_epsilon_greedy_lp_explores_with_its_probability_in_proportion_to_the_co
 
 
 def test_epsilon_greedy_lp_only_explores_while_epsilon_is_1():
-    env = environment("side_observations", means=[0.0, 1.0, 0.9], graph="revealing")
+    env = environment("gaussian_side_observations", means=[0.0, 1.0, 0.9], graph="revealing")
     assert (played(agent("epsilon_greedy_lp", d=0.01), env, 50, 100, 5) == 0).all()
 
 

@@ -30,7 +30,7 @@ from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
 from bandits.streams import Streams
 
-__all__ = ["SideObservations"]
+__all__ = ["GaussianSideObservations"]
 
 Entry = float | str | None
 Graph = Literal["standard", "full", "cycle", "star", "revealing"]
@@ -76,8 +76,8 @@ def play_round(
         regret[b] = gaps[a]
 
 
-@register_environment("side_observations", source="Wu, Gyorgy and Szepesvari (2015), Sect. 1")
-class SideObservations:
+@register_environment("gaussian_side_observations", source="Wu, Gyorgy and Szepesvari (2015), Sect. 1")
+class GaussianSideObservations:
     """Gaussian arms where playing one shows noisy values of others, with a known noise level for every pair.
 
     Agents know the matrix, not the means. If every arm sees itself, agents for Gaussian rewards play unchanged.

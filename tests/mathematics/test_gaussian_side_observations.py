@@ -17,7 +17,9 @@ SIGMA = [[1.0, 0.5, INF], [2.0, 1.0, 0.0], [INF, 0.7, 1.5]]
 
 
 def build(size: int = 2, seed: int = 1, means=MEANS, **parameters):
-    return environment("side_observations", means=means, **(parameters or {"sigma": SIGMA})).build(Streams(seed, size))
+    return environment("gaussian_side_observations", means=means, **(parameters or {"sigma": SIGMA})).build(
+        Streams(seed, size)
+    )
 
 
 def seen(env, t: int, arm: int, size: int) -> np.ndarray:
@@ -90,7 +92,7 @@ def test_infinity_and_its_word_are_one_cell_in_plain_json():
     experiments = [
         Experiment(
             name="trial",
-            environments=[environment("side_observations", means=[0, 1], sigma=sigma)],
+            environments=[environment("gaussian_side_observations", means=[0, 1], sigma=sigma)],
             agents=[agent("pooled_ucb")],
             horizon=10,
             replications=2,
@@ -125,7 +127,10 @@ def test_a_graph_says_who_sees_whom(graph, rows):
 def test_one_arm_has_regret_0(graph):
     assert (
         simulate(
-            environment("side_observations", means=[0.3], graph=graph), agent("pooled_ucb"), horizon=20, replications=3
+            environment("gaussian_side_observations", means=[0.3], graph=graph),
+            agent("pooled_ucb"),
+            horizon=20,
+            replications=3,
         )
         .to_pandas()["regret"]
         .eq(0)
@@ -164,7 +169,9 @@ def test_bad_means_are_refused(means):
 
 def test_an_arm_that_nobody_sees_is_warned_of_and_never_preferred():
     """Column 1 is infinite: agents play what they can learn about."""
-    world = environment("side_observations", means=[0.1, 0.9, 0.2], sigma=[[1, None, 1], [1, None, 1], [1, None, 1]])
+    world = environment(
+        "gaussian_side_observations", means=[0.1, 0.9, 0.2], sigma=[[1, None, 1], [1, None, 1], [1, None, 1]]
+    )
     for name in ("pooled_ucb", "pooled_thompson", "ucb_n", "ucb_max_n", "greedy", "ucb_lp"):
         with pytest.warns(UserWarning, match="no arm sees arm 1"):
             log = simulate(world, agent(name), horizon=50, replications=5, extras=["pulls"])
@@ -183,11 +190,13 @@ def test_an_arm_that_nobody_sees_is_warned_of_and_never_preferred():
 )
 def test_its_bound_is_the_graves_lai_constant(means, sigma, constant):
     how = {"graph": sigma, "sigma": 1.0} if isinstance(sigma, str) else {"sigma": sigma}
-    bound = environment("side_observations", means=means, **how).build(Streams(0, 2)).bound()
+    bound = environment("gaussian_side_observations", means=means, **how).build(Streams(0, 2)).bound()
     assert bound.constants == pytest.approx([constant], abs=1e-7)
 
 
 def test_it_has_no_bound_where_nobody_sees_an_arm():
     with pytest.warns(UserWarning, match="no arm sees arm 1"):
-        world = environment("side_observations", means=[0.5, 0.9], sigma=[[1, INF], [1, INF]]).build(Streams(0, 2))
+        world = environment("gaussian_side_observations", means=[0.5, 0.9], sigma=[[1, INF], [1, INF]]).build(
+            Streams(0, 2)
+        )
     assert world.bound() is None
