@@ -45,6 +45,8 @@ class CellFacts:
         checkpoints: Rounds recorded, (C,).
         replications: Number asked for.
         bound: Lower bound; None where none is known or each replication has its own instance.
+        more_bounds: Bounds beside it, that hold for some agents only.
+        learners: Log rows for each (replication, t): the learners of a population that was logged apart, else 1.
         seconds: Core seconds per replication; NaN if unknown.
     """
 
@@ -56,6 +58,8 @@ class CellFacts:
     replications: int
     bound: Bound | None
     seconds: float = float("nan")
+    more_bounds: tuple[Bound, ...] = ()
+    learners: int = 1
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,18 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
                 "bound_name": bound.name if bound else None,
                 "bound_constants": bound.constants.tolist() if bound else None,
                 "bound_starts": list(bound.starts) if bound else None,
+                "more_bounds": json.dumps([_written_bound(more) for more in env.more_bounds()])
+                if hasattr(env, "more_bounds")
+                else None,
+                "learners": env.problem.n_learners if "learners" in cell.extras else None,
                 "checkpoints": list(cell.checkpoints),
             }
         )
     return pa.Table.from_pylist(rows, schema=_CELLS)
+
+
+def _written_bound(bound: Bound) -> dict[str, Any]:
+    return {"name": bound.name, "constants": bound.constants.tolist(), "starts": list(bound.starts)}
 
 
 def _labels(specs: Sequence[Spec]) -> list[str]:
@@ -132,6 +144,8 @@ _CELLS = pa.schema(
         ("bound_name", pa.string()),
         ("bound_constants", pa.list_(pa.float64())),
         ("bound_starts", pa.list_(pa.int64())),
+        ("more_bounds", pa.string()),
+        ("learners", pa.int64()),
         ("checkpoints", pa.list_(pa.int64())),
     ]
 )
@@ -189,8 +203,8 @@ class Log:
         n = np.zeros(facts.checkpoints.size)
         mean, squares = np.zeros_like(n), np.zeros_like(n)
         for table in self._read(facts, ["t", column]):
-            at = np.searchsorted(facts.checkpoints, table["t"].to_numpy())
-            values = table[column].to_numpy()
+            at = np.searchsorted(facts.checkpoints, table["t"].to_numpy()[:: facts.learners])
+            values = table[column].to_numpy().reshape(-1, facts.learners).sum(axis=1)
             m = np.bincount(at, minlength=n.size)
             part_mean = np.bincount(at, values, minlength=n.size) / np.maximum(m, 1)
             part_squares = np.bincount(at, (values - part_mean[at]) ** 2, minlength=n.size)
@@ -306,6 +320,11 @@ def _facts(table: pa.Table, timing: dict[str, Any]) -> list[CellFacts]:
                 replications=row["replications"],
                 bound=bound,
                 seconds=rate,
+                more_bounds=tuple(
+                    Bound(more["name"], np.array(more["constants"]), tuple(more["starts"]))
+                    for more in json.loads(row.get("more_bounds") or "[]")
+                ),
+                learners=row.get("learners") or 1,
             )
         )
     return facts

@@ -68,6 +68,9 @@ def run(
     add_agent: Annotated[list[str], typer.Option("--agent", metavar="NAME", help="Play this agent, too.")] = [],
     only: Annotated[list[str], typer.Option("--only", metavar="NAME", help="Play only agents of this name.")] = [],
     pulls: Annotated[bool, typer.Option("--pulls", help="Record how often each arm was played.")] = False,
+    per_learner: Annotated[
+        bool, typer.Option("--per-learner", help="Log each learner of a population on a row of its own.")
+    ] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Run the small version.")] = False,
     backend: Backend = "auto",
     workers: Workers = None,
@@ -93,8 +96,9 @@ def run(
     for item in set_:
         target, value = parse_assignment(item)
         declared = declared.override(target, value)
-    if pulls:
-        declared = declared.replace(extras=("pulls",))
+    extras = {"pulls": pulls, "learners": per_learner}
+    if any(extras.values()):
+        declared = declared.replace(extras=tuple(name for name, wanted in extras.items() if wanted))
     from .runs import start
 
     settings = make_settings(backend, workers, ray_address)

@@ -12,7 +12,7 @@ from bandits.streams import Streams
 
 from ._arms import Arms, instance
 
-__all__ = ["Bernoulli", "bernoulli_lai_robbins"]
+__all__ = ["Bernoulli", "bernoulli_lai_robbins", "bernoulli_lai_robbins_terms"]
 
 PRIORS = {
     "uniform": lambda stream, n_arms: stream.uniforms(0, n_arms),
@@ -87,11 +87,16 @@ def bernoulli_lai_robbins(means: FloatArray) -> FloatArray:
     Returns:
         One constant for a shared instance (shape ()), else one per replication (B,).
     """
+    total: FloatArray = np.cumsum(bernoulli_lai_robbins_terms(means), axis=0)[-1]
+    return total.reshape(()) if means.shape[1] == 1 else total
+
+
+def bernoulli_lai_robbins_terms(means: FloatArray) -> FloatArray:
+    """Each arm's ``gap / kl(mean, best mean)``, 0 for the best arms: means and result are (K, B)."""
     best = means.max(axis=0)
     gaps = best - means
     with np.errstate(divide="ignore", invalid="ignore"):
         success = np.where(means > 0, means * np.log(means / best), 0.0)
         failure = np.where(means < 1, (1 - means) * np.log((1 - means) / (1 - best)), 0.0)
-        terms = np.where(gaps > 0, gaps / (success + failure), 0.0)
-    total: FloatArray = np.cumsum(terms, axis=0)[-1]
-    return total.reshape(()) if means.shape[1] == 1 else total
+        terms: FloatArray = np.where(gaps > 0, gaps / (success + failure), 0.0)
+    return terms
