@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import PlayError, in_one_line
-from .kernels import kernel
+from .kernels import count_pulls, kernel
 from .protocol import Agent, Environment, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -71,12 +71,6 @@ def _accumulate_learners(
 
 
 @kernel
-def _count_pulls(action: IntArray, pulls: IntArray) -> None:
-    for b in range(action.size):
-        pulls[action[b], b] += 1
-
-
-@kernel
 def _count_learners_pulls(action: IntArray, pulls: IntArray) -> None:
     """Count the arms (N, B) of a round in (1, K, B) over all learners, or (N, K, B) of each."""
     apart = pulls.shape[0] > 1
@@ -121,10 +115,10 @@ def play(
     log: dict[str, Any] = {name: np.empty((len(stops), *logged)) for name in ("regret", "reward")}
     pulls = np.zeros((*logged[:-1], n_arms, size), dtype=np.int64) if "pulls" in extras else None
     pulls_log: Any = None if pulls is None else np.empty((len(stops), *pulls.shape), dtype=np.int32)
-    accumulate, count_pulls = _accumulate, _count_pulls
+    accumulate, count = _accumulate, count_pulls
     totals, counts = (total_reward, total_regret), pulls
     if n_learners is not None:
-        accumulate, count_pulls = _accumulate_learners, _count_learners_pulls
+        accumulate, count = _accumulate_learners, _count_learners_pulls
         totals = (total_reward.reshape(-1, size), total_regret.reshape(-1, size))
         counts = None if pulls is None else pulls.reshape(-1, n_arms, size)
     more_log = getattr(environment, "log", None)
@@ -150,7 +144,7 @@ def play(
                     raise PlayError(f"the environment's reward and regret must be float64 of shape {shape}")
                 accumulate(reward, regret, *totals)
                 if counts is not None:
-                    count_pulls(action, counts)  # before `update`, which may reuse the array
+                    count(action, counts)  # before `update`, which may reuse the array
                 update(t, action, feedback)
             played = stop
             if not (np.isfinite(total_regret).all() and np.isfinite(total_reward).all()):
