@@ -78,14 +78,15 @@ def exchange(
             messages[i, b] += 1
             if loss > 0.0 and uniform_at(key, b, t, first_slot + n_learners + i) < loss:
                 continue
-            sender[i, b], receiver[i, b], arm[i, b] = n, i, offers[n, b]
+            to = i
             if members.shape[1] > 1:
                 own, group = False, 0
                 for j in range(members.shape[1]):
                     own |= members[i, j] == n
                     group += members[i, j] >= 0
-                if not own:
-                    receiver[i, b] = members[i, offers[n, b] % group]
+                to = i if own else members[i, offers[n, b] % group]
+            if linked[to, n]:
+                sender[i, b], receiver[i, b], arm[i, b] = n, to, offers[n, b]
 
 
 class Network:

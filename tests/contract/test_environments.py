@@ -97,7 +97,7 @@ def test_a_parameter_of_the_wrong_type_is_refused_by_name(spec: Spec):
 def test_nan_is_refused_wherever_a_number_is_expected(spec: Spec):
     """By the type check or by the constructor: a cell with NaN in its key is never played."""
     for name, value in spec.parameters.items():
-        if isinstance(value, float | list):
+        if isinstance(value, float | list) and value != []:
             with pytest.raises(BadParameter, match=name):
                 build(spec.with_parameters(**{name: with_nan(value)}))
 
