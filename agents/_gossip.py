@@ -96,8 +96,8 @@ def adopt(news: IntArray, slot: int, kept_pulls: FloatArray, kept_sum: FloatArra
             slots.arms[i, slot, b] = arm
             slots.pulls[i, slot, b] = slots.before[i, slot, b] = n
             slots.reward_sum[i, slot, b] = total
-            slots.mean[i, slot, b] = total / n if n > 0.0 else 0.0
-            slots.width[i, slot, b] = 1.0 / np.sqrt(n) if n > 0.0 else HUGE
+            slots.mean[i, slot, b] = total / n if n > 0.0 else HUGE
+            slots.width[i, slot, b] = 1.0 / np.sqrt(n) if n > 0.0 else 0.0
 
 
 class Gossip(ActiveArms):

@@ -96,8 +96,8 @@ class ActiveArms:
 
     Attributes:
         arms: The active arms in the order of the list, int64, shape (N, A, B).
-        pulls, reward_sum, mean, width: Of the arm in each slot: plays, sum and mean of rewards, and 1 / sqrt(plays),
-            each (N, A, B).
+        pulls, reward_sum, mean, width: Of the arm in each slot: plays, sum and mean of rewards (huge before the first),
+            and 1 / sqrt(plays), each (N, A, B).
     """
 
     plays_population = True
@@ -110,8 +110,8 @@ class ActiveArms:
         per_lane = arms if arms.ndim == 3 else arms[:, :, None]
         shape = (problem.n_learners, arms.shape[1], streams.size)
         self.arms = np.array(np.broadcast_to(per_lane, shape))
-        self.pulls, self.reward_sum, self.mean = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self.width = np.full(shape, HUGE)
+        self.pulls, self.reward_sum, self.width = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.mean = np.full(shape, HUGE)
         self._slot = np.empty((shape[0], shape[2]), dtype=np.int64)
         self._action = np.empty_like(self._slot)
         self._best, self._at = np.empty(shape[2]), np.empty(shape[2])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from bandits.protocol import FloatArray, IntArray
 from bandits.streams import Streams
 
-__all__ = ["NETWORKS", "gossip_matrix", "is_connected", "matrix_of_graph", "reached"]
+__all__ = ["NETWORKS", "gossip_matrix", "is_connected", "reached"]
 
 BoolArray = NDArray[np.bool_]
 
@@ -49,21 +48,6 @@ def gossip_matrix(
     except ValueError as error:
         raise ValueError(f"the network {network} must hold numbers separated by commas ({error})") from error
     return _stochastic(_square(rows, bandit.size), network)
-
-
-def matrix_of_graph(graph: Any) -> list[list[float]]:
-    """Gossip matrix of a networkx graph with N nodes: a learner asks each neighbour with the same probability.
-
-    Edges may have a "weight", then in proportion to it. Nodes are learners in the order of the graph; an edge of a
-    directed graph points from who asks to who is asked.
-    """
-    nodes = list(graph.nodes)
-    weights = np.array(
-        [[graph[u][v].get("weight", 1.0) if graph.has_edge(u, v) else 0.0 for v in nodes] for u in nodes]
-    )
-    np.fill_diagonal(weights, 0.0)
-    rows: list[list[float]] = _uniform(weights).tolist()
-    return rows
 
 
 def _square(rows: Sequence[Sequence[float]], n: int) -> FloatArray:

@@ -58,6 +58,17 @@ def draw_noise(key: Key, t: int, gaussian: bool, out: FloatArray) -> None:
 
 
 @kernel
+def pay(mean: FloatArray, sd: float, arm: IntArray, noise: FloatArray, reward: FloatArray) -> None:
+    """One learner's rewards, (B,), of arms with these means (K,); sd < 0 for Bernoulli arms."""
+    if sd < 0.0:
+        for b in range(arm.size):
+            reward[b] = 1.0 if noise[b] < mean[arm[b]] else 0.0
+    else:
+        for b in range(arm.size):
+            reward[b] = mean[arm[b]] + sd * noise[b]
+
+
+@kernel
 def play_round(
     means: FloatArray,
     gaps: FloatArray,
@@ -70,13 +81,8 @@ def play_round(
 ) -> None:
     """Reward and gap of every learner's action: means and gaps (M, K), the rest (N, B); sd < 0 for Bernoulli arms."""
     for i in range(action.shape[0]):
-        mean, gap, arm, z = means[bandit[i]], gaps[bandit[i]], action[i], noise[i]
-        if sd < 0.0:
-            for b in range(arm.size):
-                reward[i, b] = 1.0 if z[b] < mean[arm[b]] else 0.0
-        else:
-            for b in range(arm.size):
-                reward[i, b] = mean[arm[b]] + sd * z[b]
+        gap, arm = gaps[bandit[i]], action[i]
+        pay(means[bandit[i]], sd, arm, noise[i], reward[i])
         for b in range(arm.size):
             regret[i, b] = gap[arm[b]]
 
@@ -172,6 +178,7 @@ class Collaborative:
         self._noise_round = 0
         self._feedback = Feedback(np.empty(shape), np.empty(shape))
         self._in_turn: dict[int, IntArray] = {}
+        self._turn = np.empty(streams.size)
         self._holds: Any = None
         self.problem = Problem(
             n_arms=n_arms,
@@ -202,9 +209,8 @@ class Collaborative:
             raise ValueError(f"learner {learner} has played in this round: each plays once")
         self._in_turn[learner] = arm.copy()
         self._draw(t)
-        mean, noise = self.means[self.bandit[learner]][arm], self._noise[learner]
-        reward: FloatArray = mean + self._sd * noise if self._gaussian else (noise < mean).astype(np.float64)
-        return reward
+        pay(self.means[self.bandit[learner]], self._sd, arm, self._noise[learner], self._turn)
+        return self._turn
 
     def _draw(self, t: int) -> None:
         if self._noise_round != t:

@@ -153,7 +153,7 @@ class SlowSequential(SlowGlobal):
             if plays[i].get(a, 0) < plays[i].get(b, 0):
                 learner.arms[-2:] = [b, a]
             q = self.partner(self.weights(i), u[i])
-            learner.adopt(max(self.learners[q].arms, key=lambda arm: plays[q].get(arm, 0)), -1)  # noqa: B023
+            learner.adopt(max(self.learners[q].arms, key=lambda arm: plays[q].get(arm, 0)), -1)
         for learner in self.learners:
             learner.plays = {}
 
@@ -479,7 +479,7 @@ def test_no_message_passes_between_the_parts_of_a_split_network_until_it_heals()
     for t in (4, 5, 6, 7):
         network.pull(t, offers(5, 500))
         (answer,) = network.arrivals(t)
-        crossed = ((answer.arm[:2] >= 2).any() or ((answer.arm[2:] >= 0) & (answer.arm[2:] < 2)).any())
+        crossed = (answer.arm[:2] >= 2).any() or ((answer.arm[2:] >= 0) & (answer.arm[2:] < 2)).any()
         assert crossed == (t in (4, 7))
 
 
