@@ -38,7 +38,6 @@ class Slots(NamedTuple):
     pulls: FloatArray
     before: FloatArray
     reward_sum: FloatArray
-    mean: FloatArray
     width: FloatArray
     arms: IntArray
 
@@ -70,7 +69,7 @@ def keep_winner(first: int, slots: Slots, ending: BoolArray) -> None:
                 if pulls[i, other, b] - before[i, other, b] > pulls[i, s, b] - before[i, s, b]:
                     s = other
             if s != first:
-                for values in (pulls, before, slots.reward_sum, slots.mean, slots.width):
+                for values in (pulls, before, slots.reward_sum, slots.width):
                     values[i, first, b], values[i, s, b] = values[i, s, b], values[i, first, b]
                 arms[i, first, b], arms[i, s, b] = arms[i, s, b], arms[i, first, b]
 
@@ -96,8 +95,7 @@ def adopt(news: IntArray, slot: int, kept_pulls: FloatArray, kept_sum: FloatArra
             slots.arms[i, slot, b] = arm
             slots.pulls[i, slot, b] = slots.before[i, slot, b] = n
             slots.reward_sum[i, slot, b] = total
-            slots.mean[i, slot, b] = total / n if n > 0.0 else HUGE
-            slots.width[i, slot, b] = 1.0 / np.sqrt(n) if n > 0.0 else 0.0
+            slots.width[i, slot, b] = 1.0 / np.sqrt(n) if n > 0.0 else HUGE
 
 
 class Gossip(ActiveArms):
@@ -189,4 +187,4 @@ class Gossip(ActiveArms):
         return found
 
     def _slots(self) -> Slots:
-        return Slots(self.pulls, self._before, self.reward_sum, self.mean, self.width, self.arms)
+        return Slots(self.pulls, self._before, self.reward_sum, self.width, self.arms)

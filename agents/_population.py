@@ -18,46 +18,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.errors import UnsupportedProblem
-from bandits.kernels import HUGE, kernel, log
+from bandits.kernels import HUGE, inline, kernel, log
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
 from .ucb1 import MAX_TABLE, inverse_roots
 
-__all__ = ["ActiveArms", "check_alpha", "choose_slots", "reward_width"]
+__all__ = ["ActiveArms", "absorb_slots", "bonus_factor", "check_alpha", "choose_slots", "reward_width"]
 
 BoolArray = NDArray[np.bool_]
 
 
+@inline
+def index_of(reward_sum: float, width: float, factor: float) -> float:
+    """``mean + factor * width``, where the width is 1 / sqrt(pulls), so the mean is ``reward_sum * width^2``."""
+    return width * (reward_sum * width + factor)
+
+
 @kernel
 def choose_slots(
-    mean: FloatArray, width: FloatArray, factor: float, slot: IntArray, best: FloatArray, at: FloatArray
+    reward_sum: FloatArray, width: FloatArray, factor: float, slot: IntArray, best: FloatArray, at: FloatArray
 ) -> None:
-    """Slot with the largest ``mean + factor * width``, (N, A, B), for every learner and lane, the first of equals.
+    """Slot with the largest index for every learner and lane, the first of equals: (N, A, B) to (N, B).
 
-    Two slots at a time: the scratch rows ``best`` and ``at`` (B,) are read and written half as often.
+    Four slots at a time: the scratch rows ``best`` and ``at`` (B,) are read and written a quarter as often.
     """
-    n_slots = mean.shape[1]
-    for i in range(mean.shape[0]):
+    n_slots = width.shape[1]
+    by_four = n_slots - n_slots % 4
+    for i in range(width.shape[0]):
         for b in range(best.size):
-            best[b] = mean[i, 0, b] + factor * width[i, 0, b]
+            best[b] = -HUGE
             at[b] = 0.0
-        for k in range(1, n_slots - 1, 2):
-            first, second = float(k), float(k + 1)
+        for k in range(0, by_four, 4):
+            k0, k1, k2, k3 = float(k), float(k + 1), float(k + 2), float(k + 3)
             for b in range(best.size):
-                x = mean[i, k, b] + factor * width[i, k, b]
-                y = mean[i, k + 1, b] + factor * width[i, k + 1, b]
-                better = x > best[b]
-                leader = x if better else best[b]
-                place = first if better else at[b]
-                better = y > leader
-                best[b] = y if better else leader
-                at[b] = second if better else place
-        if n_slots % 2 == 0:
-            last = float(n_slots - 1)
+                leader, place = best[b], at[b]
+                index = index_of(reward_sum[i, k, b], width[i, k, b], factor)
+                better = index > leader
+                leader = index if better else leader
+                place = k0 if better else place
+                index = index_of(reward_sum[i, k + 1, b], width[i, k + 1, b], factor)
+                better = index > leader
+                leader = index if better else leader
+                place = k1 if better else place
+                index = index_of(reward_sum[i, k + 2, b], width[i, k + 2, b], factor)
+                better = index > leader
+                leader = index if better else leader
+                place = k2 if better else place
+                index = index_of(reward_sum[i, k + 3, b], width[i, k + 3, b], factor)
+                better = index > leader
+                best[b] = index if better else leader
+                at[b] = k3 if better else place
+        for k in range(by_four, n_slots):
+            last = float(k)
             for b in range(best.size):
-                x = mean[i, n_slots - 1, b] + factor * width[i, n_slots - 1, b]
-                at[b] = last if x > best[b] else at[b]
+                index = index_of(reward_sum[i, k, b], width[i, k, b], factor)
+                better = index > best[b]
+                best[b] = index if better else best[b]
+                at[b] = last if better else at[b]
         for b in range(best.size):
             slot[i, b] = int(at[b])
 
@@ -72,23 +90,26 @@ def take_arms(arms: IntArray, slot: IntArray, action: IntArray) -> None:
 
 @kernel
 def absorb_slots(
-    mean: FloatArray,
     pulls: FloatArray,
     reward_sum: FloatArray,
     width: FloatArray,
     roots: FloatArray,
+    table: IntArray,
     slot: IntArray,
     reward: FloatArray,
 ) -> None:
-    """Update the slot that was played, (N, A, B), with its reward (N, B); ``roots[n]`` is 1 / sqrt(n)."""
+    """Add each learner's reward to the slot it played in its table, both (N, B), of tables (M, A, B).
+
+    In the order of learners; ``roots[n]`` is 1 / sqrt(n).
+    """
     for i in range(slot.shape[0]):
+        m = table[i]
         for b in range(slot.shape[1]):
             s = slot[i, b]
-            n, total = pulls[i, s, b] + 1.0, reward_sum[i, s, b] + reward[i, b]
-            pulls[i, s, b] = n
-            reward_sum[i, s, b] = total
-            mean[i, s, b] = total / n
-            width[i, s, b] = roots[int(n)] if n < roots.size else 1.0 / np.sqrt(n)
+            n = pulls[m, s, b] + 1.0
+            pulls[m, s, b] = n
+            reward_sum[m, s, b] += reward[i, b]
+            width[m, s, b] = roots[int(n)] if n < roots.size else 1.0 / np.sqrt(n)
 
 
 class ActiveArms:
@@ -96,8 +117,8 @@ class ActiveArms:
 
     Attributes:
         arms: The active arms in the order of the list, int64, shape (N, A, B).
-        pulls, reward_sum, mean, width: Of the arm in each slot: plays, sum and mean of rewards (huge before the first),
-            and 1 / sqrt(plays), each (N, A, B).
+        pulls, reward_sum, width: Of the arm in each slot: plays, sum of rewards, and 1 / sqrt(plays), which is huge
+            before the first, each (N, A, B).
     """
 
     plays_population = True
@@ -110,8 +131,9 @@ class ActiveArms:
         per_lane = arms if arms.ndim == 3 else arms[:, :, None]
         shape = (problem.n_learners, arms.shape[1], streams.size)
         self.arms = np.array(np.broadcast_to(per_lane, shape))
-        self.pulls, self.reward_sum, self.width = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self.mean = np.full(shape, HUGE)
+        self.pulls, self.reward_sum = np.zeros(shape), np.zeros(shape)
+        self.width = np.full(shape, HUGE)
+        self._learner = np.arange(shape[0])
         self._slot = np.empty((shape[0], shape[2]), dtype=np.int64)
         self._action = np.empty_like(self._slot)
         self._best, self._at = np.empty(shape[2]), np.empty(shape[2])
@@ -119,8 +141,8 @@ class ActiveArms:
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per learner and replication: int64, shape (N, B)."""
-        factor = self.scale * math.sqrt(self.alpha * log(t))
-        choose_slots(self.mean, self.width, factor, self._slot, self._best, self._at)
+        factor = bonus_factor(self.scale, self.alpha, t)
+        choose_slots(self.reward_sum, self.width, factor, self._slot, self._best, self._at)
         take_arms(self.arms, self._slot, self._action)
         return self._action
 
@@ -128,12 +150,18 @@ class ActiveArms:
         """Absorb one round: every learner its own reward."""
         if self._roots.size <= t < MAX_TABLE:
             self._roots = inverse_roots(2 * t)
-        absorb_slots(self.mean, self.pulls, self.reward_sum, self.width, self._roots, self._slot, feedback.reward)
+        slots = self.pulls, self.reward_sum, self.width
+        absorb_slots(*slots, self._roots, self._learner, self._slot, feedback.reward)
 
     def holds(self, arm: IntArray) -> BoolArray:
         """Whether each learner's list has the arm named for it, (N,): shape (N, B)."""
         found: BoolArray = (self.arms == arm[:, None, None]).any(axis=1)
         return found
+
+
+def bonus_factor(scale: float, alpha: float, t: int) -> float:
+    """``scale * sqrt(alpha * log(t))``, but above 0, so that arms without a play come first in round 1, too."""
+    return max(scale * math.sqrt(alpha * log(t)), 1e-100)
 
 
 def check_alpha(alpha: float) -> None:

@@ -12,71 +12,20 @@ References:
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.kernels import HUGE, kernel, log
+from bandits.kernels import HUGE
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._population import check_alpha, choose_slots, reward_width
+from ._population import absorb_slots, bonus_factor, check_alpha, choose_slots, reward_width
+from .ucb1 import inverse_roots
 
 __all__ = ["CentralisedUCB"]
-
-
-@kernel
-def choose_of_one(
-    m: int, mean: FloatArray, width: FloatArray, factor: float, action: IntArray, best: FloatArray
-) -> None:
-    """Arm with the largest index in one table of (M, K, B), the first of equals: action and scratch are (B,)."""
-    for b in range(action.size):
-        best[b] = mean[m, 0, b] + factor * width[m, 0, b]
-        action[b] = 0
-    for k in range(1, mean.shape[1]):
-        for b in range(action.size):
-            index = mean[m, k, b] + factor * width[m, k, b]
-            better = index > best[b]
-            best[b] = index if better else best[b]
-            action[b] = k if better else action[b]
-
-
-@kernel
-def absorb_of_one(
-    m: int,
-    mean: FloatArray,
-    pulls: FloatArray,
-    reward_sum: FloatArray,
-    width: FloatArray,
-    action: IntArray,
-    reward: FloatArray,
-) -> None:
-    """Add one learner's reward (B,) to its bandit's table in (M, K, B)."""
-    for b in range(action.size):
-        a = action[b]
-        n, total = pulls[m, a, b] + 1.0, reward_sum[m, a, b] + reward[b]
-        pulls[m, a, b] = n
-        reward_sum[m, a, b] = total
-        mean[m, a, b] = total / n
-        width[m, a, b] = 1.0 / np.sqrt(n)
-
-
-@kernel
-def absorb_pooled(
-    bandit: IntArray,
-    mean: FloatArray,
-    pulls: FloatArray,
-    reward_sum: FloatArray,
-    width: FloatArray,
-    action: IntArray,
-    reward: FloatArray,
-) -> None:
-    """Add every learner's reward (N, B) to its bandit's table (M, K, B), in the order of learners."""
-    for i in range(bandit.size):
-        absorb_of_one(bandit[i], mean, pulls, reward_sum, width, action[i], reward[i])
 
 
 @register_agent("centralised_ucb", source="this project; UCB of Audibert, Munos and Szepesvari (2009)")
@@ -100,27 +49,27 @@ class CentralisedUCB:
         self.alpha, self.scale, self.stagger = alpha, reward_width(problem), stagger
         self._bandit, self._play = problem.bandit, problem.play_in_turn
         shape = (int(problem.bandit.max()) + 1, problem.n_arms, streams.size)
-        self.pulls, self.reward_sum, self.width = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self.mean = np.full(shape, HUGE)  # so that arms without a play come first
+        self.pulls, self.reward_sum = np.zeros(shape), np.zeros(shape)
+        self.width = np.full(shape, HUGE)
+        self._roots = inverse_roots(1024)
         self._choice = np.empty((shape[0], streams.size), dtype=np.int64)
         self._action = np.empty((problem.bandit.size, streams.size), dtype=np.int64)
         self._best, self._at = np.empty(streams.size), np.empty(streams.size)
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per learner and replication: int64, shape (N, B)."""
-        factor = self.scale * math.sqrt(self.alpha * log(t))
+        factor = bonus_factor(self.scale, self.alpha, t)
         if self.stagger:
             self._play_in_turn(t, factor)
         else:
-            choose_slots(self.mean, self.width, factor, self._choice, self._best, self._at)
+            choose_slots(self.reward_sum, self.width, factor, self._choice, self._best, self._at)
             np.take(self._choice, self._bandit, axis=0, out=self._action)
         return self._action
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb the round of all learners, unless they played in turn and have done so already."""
         if not self.stagger:
-            table = self.mean, self.pulls, self.reward_sum, self.width
-            absorb_pooled(self._bandit, *table, self._action, feedback.reward)
+            self._absorb(self._bandit, self._action, feedback.reward)
 
     def holds(self, arm: IntArray) -> NDArray[np.bool_]:
         """Every learner may play every arm: shape (N, B)."""
@@ -129,7 +78,10 @@ class CentralisedUCB:
     def _play_in_turn(self, t: int, factor: float) -> None:
         assert self._play is not None
         for i, m in enumerate(self._bandit.tolist()):
-            arm = self._action[i]
-            choose_of_one(m, self.mean, self.width, factor, arm, self._best)
-            reward = self._play(t, i, arm)
-            absorb_of_one(m, self.mean, self.pulls, self.reward_sum, self.width, arm, reward)
+            row = self._action[i : i + 1]
+            choose_slots(self.reward_sum[m : m + 1], self.width[m : m + 1], factor, row, self._best, self._at)
+            reward = self._play(t, i, row[0])
+            self._absorb(self._bandit[i : i + 1], row, reward[None])
+
+    def _absorb(self, bandit: IntArray, action: IntArray, reward: FloatArray) -> None:
+        absorb_slots(self.pulls, self.reward_sum, self.width, self._roots, bandit, action, reward)

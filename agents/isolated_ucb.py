@@ -10,17 +10,15 @@ References:
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from bandits.kernels import log
 from bandits.protocol import IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._population import ActiveArms, choose_slots
+from ._population import ActiveArms, bonus_factor, choose_slots
 
 __all__ = ["IsolatedUCB"]
 
@@ -43,6 +41,6 @@ class IsolatedUCB(ActiveArms):
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per learner and replication, which here is its slot: int64, shape (N, B)."""
-        factor = self.scale * math.sqrt(self.alpha * log(t))
-        choose_slots(self.mean, self.width, factor, self._slot, self._best, self._at)
+        factor = bonus_factor(self.scale, self.alpha, t)
+        choose_slots(self.reward_sum, self.width, factor, self._slot, self._best, self._at)
         return self._slot

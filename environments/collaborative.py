@@ -43,8 +43,7 @@ def draw_noise(key: Key, t: int, gaussian: bool, out: FloatArray) -> None:
     """One number per learner and replication, (N, B): standard normal or uniform, keyed by (round, learner)."""
     n_learners, size = out.shape
     for j in range((n_learners + 1) // 2):
-        odd = min(2 * j + 1, n_learners - 1)  # with an odd number of learners the last row is written twice
-        x, y = out[2 * j], out[odd]
+        x, y = out[2 * j], out[min(2 * j + 1, n_learners - 1)]  # an odd last row is written twice, x last
         if gaussian:
             for b in range(size):
                 u, v = normal_pair(key, b, t, j)
