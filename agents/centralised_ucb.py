@@ -48,6 +48,9 @@ class CentralisedUCB:
         assert problem.bandit is not None
         self.alpha, self.scale, self.stagger = alpha, reward_width(problem), stagger
         self._bandit, self._play = problem.bandit, problem.play_in_turn
+        assert problem.design is not None
+        rank = problem.design.rank
+        self._turns = [np.flatnonzero(rank == q) for q in range(int(rank.max()) + 1)]
         shape = (int(problem.bandit.max()) + 1, problem.n_arms, streams.size)
         self.pulls, self.reward_sum = np.zeros(shape), np.zeros(shape)
         self.width = np.full(shape, HUGE)
@@ -76,12 +79,14 @@ class CentralisedUCB:
         return np.ones(self._action.shape, dtype=np.bool_)
 
     def _play_in_turn(self, t: int, factor: float) -> None:
+        """One learner of each bandit after the other; learners of different bandits do not wait for each other."""
         assert self._play is not None
-        for i, m in enumerate(self._bandit.tolist()):
-            row = self._action[i : i + 1]
-            choose_slots(self.reward_sum[m : m + 1], self.width[m : m + 1], factor, row, self._best, self._at)
-            reward = self._play(t, i, row[0])
-            self._absorb(self._bandit[i : i + 1], row, reward[None])
+        for learners in self._turns:
+            choose_slots(self.reward_sum, self.width, factor, self._choice, self._best, self._at)
+            bandit = self._bandit[learners]
+            arm = self._choice[bandit]
+            self._action[learners] = arm
+            self._absorb(bandit, arm, self._play(t, learners, arm))
 
     def _absorb(self, bandit: IntArray, action: IntArray, reward: FloatArray) -> None:
         absorb_slots(self.pulls, self.reward_sum, self.width, self._roots, bandit, action, reward)

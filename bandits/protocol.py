@@ -62,8 +62,9 @@ class Problem:
             learner plays alone.
         bandit: The bandit that each learner learns, shape (N,); None unless the agent declares
             ``knows_bandits = True``.
-        play_in_turn: ``play_in_turn(t, learner, arm)`` plays one learner's arms (B,) at once and returns its rewards;
-            `Agent.act` must then return these arms. None unless the agent declares ``plays_in_turn = True``.
+        play_in_turn: ``play_in_turn(t, learners, arm)`` plays the arms (G, B) of some learners (G,) before the others
+            and returns their rewards; `Agent.act` must then return these arms. None unless the agent declares
+            ``plays_in_turn = True``.
     """
 
     n_arms: int
@@ -76,7 +77,7 @@ class Problem:
     network: Network | None = None
     design: Design | None = None
     bandit: IntArray | None = None
-    play_in_turn: Callable[[int, int, IntArray], FloatArray] | None = None
+    play_in_turn: Callable[[int, IntArray, IntArray], FloatArray] | None = None
 
     @property
     def unseen_rewards(self) -> IntArray:

@@ -57,33 +57,33 @@ def draw_noise(key: Key, t: int, gaussian: bool, out: FloatArray) -> None:
 
 
 @kernel
-def pay(mean: FloatArray, sd: float, arm: IntArray, noise: FloatArray, reward: FloatArray) -> None:
-    """One learner's rewards, (B,), of arms with these means (K,); sd < 0 for Bernoulli arms."""
-    if sd < 0.0:
-        for b in range(arm.size):
-            reward[b] = 1.0 if noise[b] < mean[arm[b]] else 0.0
-    else:
-        for b in range(arm.size):
-            reward[b] = mean[arm[b]] + sd * noise[b]
+def pay(
+    means: FloatArray,
+    sd: float,
+    bandit: IntArray,
+    learners: IntArray,
+    arm: IntArray,
+    noise: FloatArray,
+    reward: FloatArray,
+) -> None:
+    """Rewards of the arms (G, B) of learners (G,): means (M, K), noise (N, B); sd < 0 for Bernoulli arms."""
+    for g in range(learners.size):
+        mean, z = means[bandit[learners[g]]], noise[learners[g]]
+        if sd < 0.0:
+            for b in range(arm.shape[1]):
+                reward[g, b] = 1.0 if z[b] < mean[arm[g, b]] else 0.0
+        else:
+            for b in range(arm.shape[1]):
+                reward[g, b] = mean[arm[g, b]] + sd * z[b]
 
 
 @kernel
-def play_round(
-    means: FloatArray,
-    gaps: FloatArray,
-    sd: float,
-    bandit: IntArray,
-    action: IntArray,
-    noise: FloatArray,
-    reward: FloatArray,
-    regret: FloatArray,
-) -> None:
-    """Reward and gap of every learner's action: means and gaps (M, K), the rest (N, B); sd < 0 for Bernoulli arms."""
+def take_gaps(gaps: FloatArray, bandit: IntArray, action: IntArray, regret: FloatArray) -> None:
+    """Every learner's gap: gaps (M, K), action and regret (N, B)."""
     for i in range(action.shape[0]):
-        gap, arm = gaps[bandit[i]], action[i]
-        pay(means[bandit[i]], sd, arm, noise[i], reward[i])
-        for b in range(arm.size):
-            regret[i, b] = gap[arm[b]]
+        gap = gaps[bandit[i]]
+        for b in range(action.shape[1]):
+            regret[i, b] = gap[action[i, b]]
 
 
 @register_environment("collaborative", source="Chawla, Vial, Shakkottai and Srikant (2023)")
@@ -176,8 +176,8 @@ class Collaborative:
         self._noise = np.empty(shape)
         self._noise_round = 0
         self._feedback = Feedback(np.empty(shape), np.empty(shape))
-        self._in_turn: dict[int, IntArray] = {}
-        self._turn = np.empty(streams.size)
+        self._has_played, self._played = np.zeros(n_learners, dtype=np.bool_), np.empty(shape, dtype=np.int64)
+        self._everyone = np.arange(n_learners)
         self._holds: Any = None
         self.problem = Problem(
             n_arms=n_arms,
@@ -193,23 +193,30 @@ class Collaborative:
 
     def step(self, t: int, action: IntArray) -> Feedback:
         """Play one round of all learners: action, reward and regret are (N, B)."""
-        for learner, arm in self._in_turn.items():
-            if (action[learner] != arm).any():
-                raise ValueError(f"learner {learner} played in turn, and its action is another arm now")
-        self._in_turn.clear()
+        if self._has_played.any():
+            if (action != self._played)[self._has_played].any():
+                raise ValueError("a learner played in turn, and its action is another arm now")
+            self._has_played[:] = False
         self._draw(t)
         out = self._feedback
-        play_round(self.means, self._gaps, self._sd, self.bandit, action, self._noise, out.reward, out.regret)
+        pay(self.means, self._sd, self.bandit, self._everyone, action, self._noise, out.reward)
+        take_gaps(self._gaps, self.bandit, action, out.regret)
         return out
 
-    def play_in_turn(self, t: int, learner: int, arm: IntArray) -> FloatArray:
-        """Play one learner's arms (B,) of round t before the others': its rewards (B,), which `step` repeats."""
-        if learner in self._in_turn:
-            raise ValueError(f"learner {learner} has played in this round: each plays once")
-        self._in_turn[learner] = arm.copy()
+    def play_in_turn(self, t: int, learners: IntArray, arm: IntArray) -> FloatArray:
+        """Play the arms (G, B) of some learners (G,) before the others, and return their rewards, which `step` repeats.
+
+        Raises:
+            ValueError: One of them has played in this round.
+        """
+        if self._has_played[learners].any():
+            raise ValueError(f"one of the learners {learners.tolist()} has played in this round: each plays once")
+        self._has_played[learners] = True
+        self._played[learners] = arm
         self._draw(t)
-        pay(self.means[self.bandit[learner]], self._sd, arm, self._noise[learner], self._turn)
-        return self._turn
+        reward = np.empty(arm.shape)
+        pay(self.means, self._sd, self.bandit, learners, arm, self._noise, reward)
+        return reward
 
     def _draw(self, t: int) -> None:
         if self._noise_round != t:

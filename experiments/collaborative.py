@@ -2,7 +2,8 @@
 
 The reference instance of `collaborative`: K = 40 with (N, M) = (24, 4), (40, 8) and (20, 2) and K = 100 with (24, 4) on
 the complete network, and (24, 4) on the ring, which does not connect the learners of a bandit, and on a random graph
-that does. The algorithms for several bandits are derived from GosInE. Some minutes on two cores.
+that does. Groups of r = 6 have 5 learners where N = 40. The algorithms for several bandits are derived from GosInE.
+Some minutes on two cores.
 
 References:
     Chawla, Vial, Shakkottai and Srikant, "Collaborative Multi-Agent Heterogeneous Multi-Armed Bandits", ICML 2023.
@@ -25,7 +26,7 @@ EXPERIMENT = register_experiment(
         agents=[
             agent("isolated_ucb"),
             agent("gosine_context_unaware"),
-            *(agent("gosine_context_aware", r=r) for r in (1, 2, 3, 5)),
+            *(agent("gosine_context_aware", r=r) for r in (1, 2, 3, 6)),
             agent("same_bandit_gosine"),
             agent("centralised_ucb", stagger=True),
         ],

@@ -5,9 +5,11 @@
 and with a budget of 10 messages for each learner. A minute on two cores.
 """
 
+from typing import Any
+
 from bandits import Experiment, agent, environment, register_experiment
 
-FAULTS = (
+FAULTS: tuple[dict[str, Any], ...] = (
     {},
     *({"loss": loss} for loss in (0.1, 0.25, 0.5)),
     *({"delay": delay} for delay in (1000, 5000)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def test_the_more_is_shared_the_less_is_lost():
     """Each difference beyond 2 standard errors, except that larger groups may only not be worse."""
     order = [CENTRAL, aware(6), aware(3), aware(2), UNAWARE, SINGLE]
     means = [regret("24 on 4", spec.label) for spec in order]
-    for (better, e), (worse, f) in zip(means[2:], means[3:], strict=False):
+    for (better, e), (worse, f) in pairwise(means[2:]):
         assert better + 2 * math.hypot(e, f) < worse
     assert means[0][0] < means[1][0] - 2 * math.hypot(means[0][1], means[1][1])
     assert means[1][0] <= means[2][0] + 2 * math.hypot(means[1][1], means[2][1])
@@ -248,14 +249,15 @@ def test_playing_in_turn_sees_the_rewards_of_the_round():
 
 def test_a_learner_that_plays_in_turn_must_stand_by_its_arm():
     env = environment("collaborative", n_learners=2, means=[[0.5, 0.5]]).build(Streams(0, 3))
-    zeros = np.zeros(3, dtype=np.int64)
-    reward = env.play_in_turn(1, 1, zeros)
-    with pytest.raises(ValueError, match="learner 1 has played"):
-        env.play_in_turn(1, 1, zeros)
+    zeros, ones = np.zeros((1, 3), dtype=np.int64), np.ones((2, 3), dtype=np.int64)
+    first, second = np.array([0]), np.array([1])
+    reward = env.play_in_turn(1, second, zeros).copy()
+    with pytest.raises(ValueError, match=r"one of the learners \[1\] has played"):
+        env.play_in_turn(1, second, zeros)
     assert (env.step(1, np.zeros((2, 3), dtype=np.int64)).reward[1] == reward).all()
-    env.play_in_turn(2, 0, zeros)
-    with pytest.raises(ValueError, match="learner 0 played in turn"):
-        env.step(2, np.ones((2, 3), dtype=np.int64))
+    env.play_in_turn(2, first, zeros)
+    with pytest.raises(ValueError, match="a learner played in turn"):
+        env.step(2, ones)
 
 
 def test_rewards_of_two_learners_of_one_bandit_are_independent():
