@@ -18,8 +18,6 @@ were measured to stall in a tenth of the replications, with linear regret.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,23 +52,24 @@ def force(
     a: float,
     b: float,
     information: FloatArray,
-    best_precision: FloatArray,
+    per_look: FloatArray,
     best_observer: IntArray,
     explored: IntArray,
     action: IntArray,
 ) -> int:
     """Send lanes that know some arm too little to its best observer; keep the others in ``lanes``, return how many.
 
-    best_precision (K,) is infinite for an arm that nobody sees, (K, B) information is in the same unit.
+    per_look (K,) is 1 over the precision of an arm's best observer: infinite for an arm that nobody sees, whose looks
+    are then no number and never the least.
     """
-    n_arms, left = best_precision.size, 0
+    n_arms, left = per_look.size, 0
     for s in range(count):
         lane = lanes[s]
         explored[lane] += 1
         weakest, least = 0, np.inf
         for j in range(n_arms):
-            looks = information[j, lane] / best_precision[j]
-            if looks < least and best_precision[j] < np.inf:
+            looks = information[j, lane] * per_look[j]
+            if looks < least:
                 weakest, least = j, looks
         if least < a * power(float(explored[lane]), b) / n_arms:
             action[lane] = best_observer[weakest]
@@ -148,8 +147,7 @@ class TrackingPolicy(PooledPolicy):
         self.pulls = np.zeros((self.n_arms, size), dtype=np.int64)
         self.explored = np.zeros(size, dtype=np.int64)
         self.allocation = np.zeros((self.n_arms, size))
-        best = self.side.precision.max(axis=0)
-        self._best_precision = np.where(self.side.visible, best, math.inf)
+        self._per_look = _inverse(self.side.precision.max(axis=0))
         self._leader = np.empty(size, dtype=np.int64)
         self._certain = np.empty(size, dtype=np.bool_)
         self._lanes, self._all = np.empty(size, dtype=np.int64), np.arange(size)
@@ -164,23 +162,18 @@ class TrackingPolicy(PooledPolicy):
 
     def choose(self, t: int) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
-        side, lanes, action, budget = self.side, self._lanes, self._action, self.budget(t)
+        side, action, budget = self.side, self._action, self.budget(t)
         argmax(self.mean, action, self._best)
         self._leader[:] = action
         self.certify(budget, self._leader, self._certain)
-        count = list_uncertain(self._certain, lanes)
-        if count:
-            best_precision = self._best_precision
-            state = self.information, best_precision, side.best_observer, self.explored
-            lanes = lanes[: force(lanes, count, self.a, self.b, *state, action)]
-        else:
-            lanes = lanes[:0]
-        if self.always_solve or lanes.size:
+        uncertain = list_uncertain(self._certain, self._lanes)
+        seen = self.information, self._per_look, side.best_observer, self.explored
+        lanes = self._lanes[: force(self._lanes, uncertain, self.a, self.b, *seen, action)]
+        if lanes.size or self.always_solve:
             estimates = with_the_unseen_last(self.mean, side.visible)
             self.solver.solve(estimates, self._all if self.always_solve else lanes, self.allocation)
-        if lanes.size:
-            estimates_of = self.pulls, self.mean, self.width, side.blind, side.best_observer
-            track(lanes, budget, self.allocation, *estimates_of, self._leader, action)
+            state = self.pulls, self.mean, self.width, side.blind, side.best_observer
+            track(lanes, budget, self.allocation, *state, self._leader, action)
         return action
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
@@ -194,3 +187,8 @@ def with_the_unseen_last(mean: FloatArray, visible: BoolArray) -> FloatArray:
     if visible.all() or not visible.any():
         return mean
     return np.where(visible[:, None], mean, mean[visible].min(axis=0))
+
+
+def _inverse(precision: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return 1.0 / precision
