@@ -18,21 +18,15 @@ were measured to stall in a tenth of the replications, with linear regret.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from numpy.typing import NDArray
 
-from bandits.information_lp import WarmSimplex
-from bandits.kernels import argmax, count_pulls, kernel, power
-from bandits.protocol import Feedback, FloatArray, IntArray, Problem
+from bandits.kernels import argmax, kernel, power
+from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
-from ._pooled import PooledPolicy
+from ._program import BoolArray, ProgramPolicy
 
-__all__ = ["TrackingPolicy", "with_the_unseen_last"]
-
-BoolArray = NDArray[np.bool_]
+__all__ = ["TrackingPolicy"]
 
 _NOTHING = 1e-12  # plays per unit of f(t) that count as none
 
@@ -54,23 +48,24 @@ def force(
     a: float,
     b: float,
     information: FloatArray,
-    best_precision: FloatArray,
+    per_look: FloatArray,
     best_observer: IntArray,
     explored: IntArray,
     action: IntArray,
 ) -> int:
     """Send lanes that know some arm too little to its best observer; keep the others in ``lanes``, return how many.
 
-    best_precision (K,) is infinite for an arm that nobody sees, (K, B) information is in the same unit.
+    per_look (K,) is 1 over the precision of an arm's best observer: infinite for an arm that nobody sees, whose looks
+    are then no number and never the least.
     """
-    n_arms, left = best_precision.size, 0
+    n_arms, left = per_look.size, 0
     for s in range(count):
         lane = lanes[s]
         explored[lane] += 1
         weakest, least = 0, np.inf
         for j in range(n_arms):
-            looks = information[j, lane] / best_precision[j]
-            if looks < least and best_precision[j] < np.inf:
+            looks = information[j, lane] * per_look[j]
+            if looks < least:
                 weakest, least = j, looks
         if least < a * power(float(explored[lane]), b) / n_arms:
             action[lane] = best_observer[weakest]
@@ -114,22 +109,20 @@ def track(
         action[b] = arm
 
 
-class TrackingPolicy(PooledPolicy):
+class TrackingPolicy(ProgramPolicy):
     """Plays the leader when certain, else explores as the program of the lower bound says.
 
     Args:
         problem: What the agent may know: who sees whom, how well.
         streams: Random streams of the batch; no randomness is used.
-        a, b: After n rounds of exploration each arm must have been seen as well as by ``a n^b / K`` plays of its best
-            observer; a in (0, 1/2], b in (0, 1).
+        a: After n rounds of exploration each arm must have been seen as well as by ``a n^b / K`` plays of its best
+            observer; in (0, 1/2].
+        b: Exponent of that rule, in (0, 1).
         gap_floor: Smallest gap in the program, relative to ``max(1, largest mean - smallest mean)``.
         always_solve: Solve the program in every round, not only where it is used: to measure what that costs.
 
     Attributes:
-        pulls: How often each arm was played, int64 (K, B).
         explored: Rounds in which the leader was not certain, int64 (B,).
-        allocation: Last solution of each lane, plays per unit of the budget, (K, B).
-        solver: The programs of all lanes.
     """
 
     def __init__(
@@ -139,17 +132,11 @@ class TrackingPolicy(PooledPolicy):
             raise ValueError(f"a must lie in (0, 1/2], got {a}: it scales forced exploration")
         if not 0 < b < 1:
             raise ValueError(f"b must lie strictly between 0 and 1, got {b}: forced exploration grows like n^b")
-        if not 0 < gap_floor < 1:
-            raise ValueError(f"gap_floor must lie strictly between 0 and 1, got {gap_floor}")
-        super().__init__(problem, streams)
+        super().__init__(problem, streams, gap_floor=gap_floor)
         self.a, self.b, self.always_solve = a, b, always_solve
         size = streams.size
-        self.solver = WarmSimplex(self.side.precision, size, gap_floor=gap_floor, kind="graves_lai")
-        self.pulls = np.zeros((self.n_arms, size), dtype=np.int64)
         self.explored = np.zeros(size, dtype=np.int64)
-        self.allocation = np.zeros((self.n_arms, size))
-        best = self.side.precision.max(axis=0)
-        self._best_precision = np.where(self.side.visible, best, math.inf)
+        self._per_look = _inverse(self.side.precision.max(axis=0))
         self._leader = np.empty(size, dtype=np.int64)
         self._certain = np.empty(size, dtype=np.bool_)
         self._lanes, self._all = np.empty(size, dtype=np.int64), np.arange(size)
@@ -164,33 +151,20 @@ class TrackingPolicy(PooledPolicy):
 
     def choose(self, t: int) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
-        side, lanes, action, budget = self.side, self._lanes, self._action, self.budget(t)
+        side, action, budget = self.side, self._action, self.budget(t)
         argmax(self.mean, action, self._best)
         self._leader[:] = action
         self.certify(budget, self._leader, self._certain)
-        count = list_uncertain(self._certain, lanes)
-        if count:
-            best_precision = self._best_precision
-            state = self.information, best_precision, side.best_observer, self.explored
-            lanes = lanes[: force(lanes, count, self.a, self.b, *state, action)]
-        else:
-            lanes = lanes[:0]
-        if self.always_solve or lanes.size:
-            estimates = with_the_unseen_last(self.mean, side.visible)
-            self.solver.solve(estimates, self._all if self.always_solve else lanes, self.allocation)
-        if lanes.size:
-            estimates_of = self.pulls, self.mean, self.width, side.blind, side.best_observer
-            track(lanes, budget, self.allocation, *estimates_of, self._leader, action)
+        uncertain = list_uncertain(self._certain, self._lanes)
+        seen = self.information, self._per_look, side.best_observer, self.explored
+        lanes = self._lanes[: force(self._lanes, uncertain, self.a, self.b, *seen, action)]
+        if lanes.size or self.always_solve:
+            self.solve(self._all if self.always_solve else lanes)
+            state = self.pulls, self.mean, self.width, side.blind, side.best_observer
+            track(lanes, budget, self.allocation, *state, self._leader, action)
         return action
 
-    def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
-        """Absorb one round."""
-        count_pulls(action, self.pulls)
-        super().update(t, action, feedback)
 
-
-def with_the_unseen_last(mean: FloatArray, visible: BoolArray) -> FloatArray:
-    """Means (K, B) in which an arm that nobody sees counts as the worst of the others: programs need a number."""
-    if visible.all() or not visible.any():
-        return mean
-    return np.where(visible[:, None], mean, mean[visible].min(axis=0))
+def _inverse(precision: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return 1.0 / precision

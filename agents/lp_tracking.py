@@ -35,7 +35,8 @@ from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._tracking import BoolArray, TrackingPolicy
+from ._program import BoolArray
+from ._tracking import TrackingPolicy
 
 __all__ = ["LPTracking"]
 
@@ -71,8 +72,9 @@ class LPTracking(TrackingPolicy):
         problem: What the agent may know: who sees whom, how well.
         streams: Random streams of the batch; no randomness is used.
         c: Weight of ``log(log(t))`` in the budget; 0 in practice, 3 in proofs.
-        a, b: After n rounds of exploration each arm must have been seen as well as by ``a n^b / K`` plays of its best
-            observer; a in (0, 1/2], b in (0, 1).
+        a: After n rounds of exploration each arm must have been seen as well as by ``a n^b / K`` plays of its best
+            observer; in (0, 1/2].
+        b: Exponent of that rule, in (0, 1).
         gap_floor: Smallest gap in the program, relative to ``max(1, largest mean - smallest mean)``.
         always_solve: Solve the program in every round, not only where it is used: to measure what that costs.
     """

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from .philox import Key, choose, uniform_at
 from .protocol import FloatArray, IntArray
 from .streams import Stream
 
-__all__ = ["Design", "Messages", "Network", "gossip_from_graph"]
+__all__ = ["Design", "Messages", "Network"]
 
 BoolArray = NDArray[np.bool_]
 
@@ -214,21 +213,6 @@ class Network:
             if first <= t <= last:
                 linked[:n, n:] = linked[n:, :n] = False
         return linked
-
-
-def gossip_from_graph(graph: Any) -> list[list[float]]:
-    """Gossip matrix of a networkx graph with N nodes: a learner asks each neighbour with the same probability.
-
-    Edges may have a "weight", then in proportion to it. Nodes are learners in the order of the graph; an edge of a
-    directed graph points from who asks to who is asked. For ``environment("collaborative", network=...)``.
-    """
-    nodes = list(graph.nodes)
-    rows = []
-    for u in nodes:
-        weights = [float(graph[u][v].get("weight", 1.0)) if v != u and graph.has_edge(u, v) else 0.0 for v in nodes]
-        total = sum(weights)
-        rows.append([weight / total if total else 0.0 for weight in weights])
-    return rows
 
 
 class Design:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.number_files import ENDINGS, read_numbers
 from bandits.protocol import FloatArray, IntArray
 from bandits.streams import Streams
 
-__all__ = ["NETWORKS", "gossip_matrix", "is_connected", "reached"]
+__all__ = ["NETWORKS", "gossip_matrix", "is_connected", "reached", "resolve"]
 
 BoolArray = NDArray[np.bool_]
 
@@ -26,8 +27,7 @@ def gossip_matrix(
     """Probability that the row's learner asks the column's, shape (N, N), checked.
 
     Args:
-        network: One of `NETWORKS`, each uniform over neighbours; a file of N lines of N numbers separated by commas; or
-            the N lists of N numbers themselves.
+        network: One of `NETWORKS`, each uniform over neighbours, or N lists of N numbers.
         bandit: The bandit that each learner learns, shape (N,).
         edge_probability: Of each pair in "erdos_renyi", drawn anew until the learners of each bandit are connected.
         seed: Decides the random graph, the same for all replications.
@@ -36,18 +36,45 @@ def gossip_matrix(
         return _stochastic(_square(network, bandit.size), "network")
     if network in NETWORKS:
         return _uniform(_edges(network, bandit, edge_probability, seed))
-    if not network.endswith((".csv", ".txt")):
+    raise ValueError(
+        f"network must be {', '.join(NETWORKS)}, N lists of N numbers, or the name of a .csv or .parquet file, "
+        f"got '{network}'"
+    )
+
+
+def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace a file's name, or a graph object such as networkx makes, by the gossip matrix that it stands for.
+
+    Raises:
+        ValueError: The file holds no table of numbers, or the graph's nodes are not the learners 0..N-1.
+    """
+    plain = dict(given)
+    network: Any = given.get("network")
+    if isinstance(network, os.PathLike) or (isinstance(network, str) and network.lower().endswith(ENDINGS)):
+        plain["network"] = [[0.0 if entry is None else entry for entry in row] for row in read_numbers(network)]
+    elif all(hasattr(network, name) for name in ("nodes", "edges", "has_edge")):
+        plain["network"] = _of_graph(network)
+    return plain
+
+
+def _of_graph(graph: Any) -> list[list[float]]:
+    """Matrix of a graph: a learner asks each neighbour in proportion to the edge's "weight", which is 1 if not given.
+
+    An edge of a directed graph points from who asks to who is asked; loops do not count.
+    """
+    n = len(graph.nodes)
+    if set(graph.nodes) != set(range(n)):
         raise ValueError(
-            f"network must be {', '.join(NETWORKS)}, a .csv file, or N lists of N numbers, got '{network}'"
+            f"the nodes of the network must be the learners 0..{n - 1}; "
+            "networkx.convert_node_labels_to_integers numbers them"
         )
-    try:
-        with Path(network).open(newline="") as file:
-            rows = [[float(entry) for entry in row] for row in csv.reader(file) if row]
-    except OSError as error:
-        raise ValueError(f"cannot read the network {network}: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"the network {network} must hold numbers separated by commas ({error})") from error
-    return _stochastic(_square(rows, bandit.size), network)
+    weights = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            if i != j and graph.has_edge(i, j):
+                weights[i, j] = graph[i][j].get("weight", 1.0)
+    rows: list[list[float]] = _uniform(weights).tolist()
+    return rows
 
 
 def _square(rows: Sequence[Sequence[float]], n: int) -> FloatArray:

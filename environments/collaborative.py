@@ -32,7 +32,7 @@ from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
 from bandits.streams import Streams
 
-from ._gossip import gossip_matrix, reached
+from ._gossip import gossip_matrix, reached, resolve
 from .bernoulli import bernoulli_lai_robbins_terms
 
 __all__ = ["Collaborative", "reference_means"]
@@ -100,8 +100,9 @@ class Collaborative:
         sd: Noise level of Gaussian rewards.
         assignment: The bandit of each learner; by default learner i learns bandit i mod M.
         network: Whom a learner asks: "complete", "ring", "star", "grid", "erdos_renyi" (one graph for all
-            replications), "same_bandit", each uniform over neighbours; a .csv file of N lines of N probabilities; or
-            these as lists.
+            replications), "same_bandit", each uniform over neighbours; or N lists of N probabilities, the row being who
+            asks, zeros for a learner that asks nobody. Also the name of a .csv or .parquet file that holds them, and
+            from Python a networkx graph whose nodes are the learners 0..N-1.
         edge_probability: Of each pair of learners in "erdos_renyi".
         peers: Largest group of learners of one bandit who may know each other; None allows agents any.
         delay: Rounds from a question to its answer.
@@ -134,6 +135,8 @@ class Collaborative:
             "peers": 2,
         },
     )
+
+    resolve = staticmethod(resolve)
 
     def __init__(
         self,

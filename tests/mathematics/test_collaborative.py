@@ -293,15 +293,16 @@ def test_named_networks_are_uniform_over_neighbours():
 
 def test_a_network_from_networkx_or_a_file(tmp_path):
     networkx = pytest.importorskip("networkx")
-    from bandits.network import gossip_from_graph
-
-    rows = gossip_from_graph(networkx.path_graph(4))
-    assert rows == [[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 1, 0]]
+    rows = [[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 1, 0]]
     path = tmp_path / "net.csv"
     path.write_text("\n".join(",".join(str(x) for x in row) for row in rows))
-    for network in (rows, str(path)):
-        env = environment("collaborative", n_learners=4, n_bandits=2, network=network).build(Streams(0, 2))
-        assert env.gossip.tolist() == rows
+    for network in (rows, path, str(path), networkx.path_graph(4)):
+        spec = environment("collaborative", n_learners=4, n_bandits=2, network=network)
+        assert spec.parameters["network"] == rows, "the declaration holds numbers, not names"
+        assert spec.build(Streams(0, 2)).gossip.tolist() == rows
+    weighted = networkx.DiGraph([(0, 1, {"weight": 3}), (0, 2), (1, 0), (2, 2)])
+    spec = environment("collaborative", n_learners=3, n_bandits=1, network=weighted)
+    assert spec.build(Streams(0, 2)).gossip.tolist() == [[0, 0.75, 0.25], [1, 0, 0], [0, 0, 0]]
 
 
 # --- bad input
@@ -316,7 +317,7 @@ BAD = [
     ({"n_learners": 2, "n_bandits": 1, "network": [[0, 1]]}, "network has 1 rows, expected 2"),
     ({"n_learners": 2, "n_bandits": 1, "network": [[0], [1]]}, r"network\[0\] has 1 entries, expected 2"),
     ({"network": "circle"}, "network must be complete, ring"),
-    ({"network": "missing.csv"}, "cannot read the network missing.csv"),
+    ({"network": "missing.csv"}, "cannot read missing.csv"),
     ({"network": "erdos_renyi", "edge_probability": 0.0}, r"edge_probability must lie in \(0, 1\]"),
     ({"network": "erdos_renyi", "edge_probability": 0.01}, "no random graph with edge_probability 0.01"),
     ({"n_learners": 2, "means": [[0.5, 1.5]]}, r"means\[0\]\[1\] = 1.5: the mean of a Bernoulli arm"),
