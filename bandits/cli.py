@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -380,6 +381,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without our letters shows marks instead
+    warnings.showwarning = _print_warning
     try:
         app(arguments)
     except UsageError as error:
@@ -389,6 +391,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
+
+
+def _print_warning(message: Warning | str, *place: Any, **more: Any) -> None:
+    """What a user should know is one line, too, without the place in our code."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def main_of_experiment(experiment: Experiment) -> NoReturn:

@@ -43,16 +43,18 @@ def gossip_matrix(
 
 
 def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace a file's name, or a graph object such as networkx makes, by the gossip matrix that it stands for.
+    """Replace a file's name by the means or the gossip matrix in it, and a graph object by its gossip matrix.
 
     Raises:
         ValueError: The file holds no table of numbers, or the graph's nodes are not the learners 0..N-1.
     """
     plain = dict(given)
+    for name in ("network", "means"):
+        file: Any = given.get(name)
+        if isinstance(file, os.PathLike) or (isinstance(file, str) and file.lower().endswith(ENDINGS)):
+            plain[name] = [[0.0 if entry is None else entry for entry in row] for row in read_numbers(file)]
     network: Any = given.get("network")
-    if isinstance(network, os.PathLike) or (isinstance(network, str) and network.lower().endswith(ENDINGS)):
-        plain["network"] = [[0.0 if entry is None else entry for entry in row] for row in read_numbers(network)]
-    elif all(hasattr(network, name) for name in ("nodes", "edges", "has_edge")):
+    if all(hasattr(network, name) for name in ("nodes", "edges", "has_edge")):
         plain["network"] = _of_graph(network)
     return plain
 

@@ -95,7 +95,7 @@ class Collaborative:
         n_learners: Number of learners N.
         n_bandits: Number of bandits M; left out where ``means`` are given.
         n_arms: Number of arms K of the reference instance; left out where ``means`` are given.
-        means: M lists of K means instead of the reference instance.
+        means: M lists of K means instead of the reference instance, or the name of a .csv or .parquet file of them.
         rewards: "bernoulli" or "gaussian".
         sd: Noise level of Gaussian rewards.
         assignment: The bandit of each learner; by default learner i learns bandit i mod M.

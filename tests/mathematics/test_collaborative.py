@@ -305,6 +305,30 @@ def test_a_network_from_networkx_or_a_file(tmp_path):
     assert spec.build(Streams(0, 2)).gossip.tolist() == [[0, 0.75, 0.25], [1, 0, 0], [0, 0, 0]]
 
 
+def test_means_from_a_file(tmp_path):
+    (tmp_path / "means.csv").write_text("0.5,0.25\n0.125,1\n")
+    spec = environment("collaborative", n_learners=3, means=str(tmp_path / "means.csv"))
+    assert spec.build(Streams(0, 2)).means.tolist() == [[0.5, 0.25], [0.125, 1.0]]
+
+
+def test_the_command_line_keeps_learners_apart_and_warns_in_one_line(bandits, plugin):
+    path = plugin(
+        "from bandits import *\n"
+        "env = environment('collaborative', n_learners=8, n_bandits=4, n_arms=16, network='ring')\n"
+        "X = Experiment(name='x', environments=[env], agents=[agent('gosine_context_unaware')], "
+        "horizon=30, replications=3)"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        ran = bandits("run", path, "--per-learner", "--out", "run", "--backend", "serial", "--checkpoints", 5)
+    assert ran.code == 0, ran.err
+    (line,) = [line for line in ran.err.splitlines() if line.startswith("warning: ")]
+    assert "bandit 0: learners 4 (no path of gossip)" in line
+    log = load("run").to_pandas()
+    assert len(log) == 3 * 5 * 8
+    assert load("run").summary().regret[0] == pytest.approx(log[log.t == 30].regret.sum() / 3)
+
+
 # --- bad input
 
 BAD = [
