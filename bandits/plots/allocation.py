@@ -1,0 +1,140 @@
+"""Plays of each suboptimal arm at the horizon, beside those that the bound asks for."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..analysis import CellFacts, Log, mean_interval
+from ..errors import NotLogged, RunFolderError
+from ..protocol import FloatArray, IntArray
+from ..tables import number
+from .panels import Grid, choose
+from .style import bar_style, plain_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_allocation"]
+
+BOUND = "lower bound, c ln T"
+MOST_ARMS = 10  # more than these are pooled
+_BAR, _WIDTH, _HEIGHT = 0.06, 15.0, 2.9  # least width of a bar, widest figure, height of a panel, in inches
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Arms that share a place on the axis: one, or several whose plays are added up."""
+
+    name: str
+    arms: IntArray
+    asked: float
+
+
+def draw_allocation(
+    opened: Log, *, agents: Sequence[str] | None = None, environments: Sequence[str] | None = None
+) -> Figure:
+    """Mean plays of each suboptimal arm by the horizon, with 95 % intervals, beside ``c ln T`` of the bound.
+
+    Where there are many arms, those that the bound asks for most stand alone and the plays of the others are added up.
+
+    Raises:
+        NotLogged: The run did not record pulls, or no environment's bound says which plays it asks for.
+        RunFolderError: No replication is finished yet.
+    """
+    cells = choose(opened, agents, environments)
+    pulls = {facts.cell: opened.pulls(facts) for facts in cells}
+    if not any(map(len, pulls.values())):
+        raise RunFolderError("there is nothing to draw: no replication is finished yet")
+    groups = {facts.environment: _groups(facts) for facts in cells}
+    missing = {facts.environment: _reason(facts) for facts in cells if not groups[facts.environment]}
+    listed = "; ".join(f"{environment} ({reason})" for environment, reason in missing.items())
+    shown = [name for name, found in groups.items() if found]
+    if not shown:
+        raise NotLogged(f"there is no allocation to compare with: {listed}")
+    labels = list(dict.fromkeys(facts.agent for facts in cells))
+    bars = len(labels) + 1
+    needed = max(3.6, 0.8 + max(len(groups[name]) for name in shown) * (bars + 2) * _BAR)
+    columns = max(1, min(int(_WIDTH / needed), len(shown), 4))
+    wide = max(needed, min(7.2, _WIDTH / columns)) if len(shown) < 3 else needed
+    grid = Grid.of(shown, [BOUND, *labels], columns, (wide, _HEIGHT))
+    for environment, panel in grid.panels.items():
+        here = [facts for facts in cells if facts.environment == environment and len(pulls[facts.cell])]
+        _draw_panel(panel, groups[environment], {facts.agent: pulls[facts.cell] for facts in here}, labels)
+        grid.head(environment)
+    replications, horizon = max(map(len, pulls.values())), cells[0].horizon
+    title = f"Plays of suboptimal arms by T = {horizon:,}; whiskers: 95 % intervals over {replications:,} replications"
+    return grid.finish(title, [f"Not shown: {listed}"] if listed else [])
+
+
+def _groups(facts: CellFacts) -> list[_Group]:
+    """Suboptimal arms in order; where there are many, the minor ones together at the end."""
+    if facts.bound is None or facts.bound.allocation is None:
+        return []
+    asked = facts.bound.allocation * np.log(facts.horizon)
+    arms = np.flatnonzero(~np.isnan(asked))
+    alone = arms
+    if arms.size > MOST_ARMS:
+        major = arms[np.argsort(-asked[arms], kind="stable")][: MOST_ARMS - 1]
+        alone = np.sort(major[asked[major] > 0])
+    found = [_Group(f"arm {arm}", np.array([arm]), float(asked[arm])) for arm in alone]
+    rest = np.setdiff1d(arms, alone)
+    return [*found, _Group(f"{rest.size} others,\ntogether", rest, float(asked[rest].sum()))] if rest.size else found
+
+
+def _reason(facts: CellFacts) -> str:
+    """Why there is nothing to compare with."""
+    if facts.bound is None:
+        return "no bound is known"
+    if facts.bound.allocation is None:
+        return "the plays that its bound asks for are not known, or were not stored by an older version"
+    return "every arm is optimal"
+
+
+def _draw_panel(panel: Any, groups: list[_Group], pulls: dict[str, IntArray], labels: list[str]) -> None:
+    place, width = np.arange(len(groups), dtype=np.float64), 1.0 / (len(labels) + 3)
+    left = place - 0.5 + 1.5 * width
+    asked = np.array([group.asked for group in groups])
+    panel.bar(left, asked, width, color="black", label=plain_text(BOUND))
+    panel.hlines(asked, left + 0.5 * width, place + 0.5 - width, color="black", linewidth=0.8, linestyle=(0, (2, 2)))
+    bars = []
+    for agent, played in pulls.items():
+        mean, half = mean_interval(np.stack([played[:, group.arms].sum(axis=1) for group in groups], axis=1))
+        at = left + width * (1 + labels.index(agent))
+        style = bar_style(labels.index(agent))
+        panel.bar(at, mean, width, label=plain_text(agent), edgecolor="white", linewidth=0.0, **style)
+        bars += list(zip(at, mean, half, strict=True))
+    for at, value in zip(left, asked, strict=True):
+        if value == 0:
+            panel.text(at, 0, "0", ha="center", va="bottom", fontsize=7)
+    _limit_height(panel, asked, bars, min(2.0, 30 * width))
+    panel.set_xlim(-0.5, len(groups) - 0.5)
+    panel.set_xticks(place, [group.name for group in groups])
+    panel.tick_params(axis="x", length=0)
+    panel.grid(axis="x", visible=False)
+    panel.set_ylabel("plays")
+
+
+def _limit_height(panel: Any, asked: FloatArray, bars: list[tuple[float, float, float]], cap: float) -> None:
+    """End the axis above all bars but those that dwarf the others: these are cut, and say how high they are.
+
+    Args:
+        panel: Axes.
+        asked: What the bound asks for.
+        bars: Place, mean and half-width of each bar.
+        cap: Size of the whiskers' caps in points.
+    """
+    near = max(4.0 * statistics.median(mean for _, mean, _ in bars), 3.0 * float(asked.max()))
+    inside = [float(np.nansum([mean, half])) for _, mean, half in bars if mean <= near]
+    top = 1.08 * max([*inside, float(asked.max())]) or 1.0
+    panel.set_ylim(0, top)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.4}
+    for at, mean, half in bars:
+        if mean > near:
+            panel.text(at, 0.99 * top, number(mean, 3), rotation=90, ha="center", va="top", fontsize=6, bbox=box)
+        else:
+            panel.errorbar(at, mean, half, fmt="none", ecolor="black", elinewidth=0.8, capsize=cap)
