@@ -191,12 +191,7 @@ class WarmSimplex:
         self._program = simplex_batch.Program(
             matrix, transposed, row_scale, column_scale, unseen, float(gap_floor), self._exact
         )
-        self._state = simplex_batch.State(
-            np.tile(matrix, (size, 1, 1)),
-            np.tile(np.arange(k, 2 * k, dtype=np.uint32), (size, 1)),
-            np.tile(np.arange(k, dtype=np.uint32), (size, 1)),
-            np.zeros((size, 2), dtype=np.int64),
-        )
+        self._state = simplex_batch.new_state(k, size)
         self._status = np.zeros(size, dtype=np.int64)
 
     @property

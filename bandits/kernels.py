@@ -29,6 +29,7 @@ __all__ = [
     "argmax",
     "argmax_random",
     "cache_folder",
+    "count_pulls",
     "exp",
     "inline",
     "inverse_root",
@@ -228,3 +229,10 @@ def argmax_random(index: FloatArray, uniforms: FloatArray, action: IntArray, bes
             better = (value > best[b]) | tie
             best[b] = value if better else best[b]
             action[b] = k if better else action[b]
+
+
+@kernel
+def count_pulls(action: IntArray, pulls: IntArray) -> None:
+    """Count one more pull of each lane's action: pulls (K, B)."""
+    for b in range(action.size):
+        pulls[action[b], b] += 1
