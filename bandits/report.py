@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from html import escape
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from .analysis import Log, load
 from .errors import NotLogged, RunFolderError
-from .plots import KINDS, draw
+from .plots import KINDS, as_svg, draw
 from .tables import number
 
 __all__ = ["write_report"]
@@ -54,13 +53,9 @@ def _figures(opened: Log) -> tuple[dict[str, str], list[str]]:
     drawn, lacking = {}, []
     for kind in KINDS:
         try:
-            figure = draw(opened, kind)
+            drawn[kind] = as_svg(draw(opened, kind))
         except NotLogged as error:
             lacking.append(f"No figure of the {kind}: {error}.")
-            continue
-        svg = io.StringIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "bandits"})
-        drawn[kind] = svg.getvalue()
     return drawn, lacking
 
 

@@ -48,6 +48,9 @@ EXPERIMENT = register_experiment(
             instance("E12: 32 arms, arm 0 shows all", [0.5, 1.0] + [0.8] * 30, graph="revealing"),
         ],
         agents=[
+            agent("lp_tracking"),
+            agent("ossb"),
+            agent("wgs"),
             agent("pooled_ucb"),
             agent("pooled_thompson"),
             agent("ucb_n"),

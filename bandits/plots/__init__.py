@@ -12,8 +12,8 @@ legend.
 from __future__ import annotations
 
 from .allocation import draw_allocation
-from .files import KINDS, draw, save, save_regret
+from .files import KINDS, as_svg, draw, save, save_regret
 from .ratio import draw_ratio
 from .regret import draw_regret
 
-__all__ = ["KINDS", "draw", "draw_allocation", "draw_ratio", "draw_regret", "save", "save_regret"]
+__all__ = ["KINDS", "as_svg", "draw", "draw_allocation", "draw_ratio", "draw_regret", "save", "save_regret"]

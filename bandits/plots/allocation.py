@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ __all__ = ["draw_allocation"]
 
 BOUND = "lower bound, c ln T"
 MOST_ARMS = 10  # more than these are pooled
-_BAR, _WIDTH, _HEIGHT = 0.06, 15.0, 2.9  # least width of a bar, widest figure, height of a panel, in inches
+_BAR, _WIDTH, _HEIGHT = 0.06, 16.0, 2.9  # least width of a bar, widest figure, height of a panel, in inches
 
 
 @dataclass(frozen=True)
@@ -101,17 +100,24 @@ def _draw_panel(panel: Any, groups: list[_Group], pulls: dict[str, IntArray], la
     asked = np.array([group.asked for group in groups])
     panel.bar(left, asked, width, color="black", label=plain_text(BOUND))
     panel.hlines(asked, left + 0.5 * width, place + 0.5 - width, color="black", linewidth=0.8, linestyle=(0, (2, 2)))
-    bars = []
+    at: list[FloatArray] = []
+    mean: list[FloatArray] = []
+    half: list[FloatArray] = []
     for agent, played in pulls.items():
-        mean, half = mean_interval(np.stack([played[:, group.arms].sum(axis=1) for group in groups], axis=1))
-        at = left + width * (1 + labels.index(agent))
-        style = bar_style(labels.index(agent))
-        panel.bar(at, mean, width, label=plain_text(agent), edgecolor="white", linewidth=0.0, **style)
-        bars += list(zip(at, mean, half, strict=True))
-    for at, value in zip(left, asked, strict=True):
-        if value == 0:
-            panel.text(at, 0, "0", ha="center", va="bottom", fontsize=7)
-    _limit_height(panel, asked, bars, min(2.0, 30 * width))
+        i = labels.index(agent)
+        at.append(left + width * (1 + i))
+        for found, into in zip(mean_interval(_of_groups(played, groups)), (mean, half), strict=True):
+            into.append(found)
+        panel.bar(at[-1], mean[-1], width, label=plain_text(agent), edgecolor="white", linewidth=0.0, **bar_style(i))
+    places, means, halves = (np.concatenate(parts) for parts in (at, mean, half))
+    top = _top(asked, means, halves)
+    panel.set_ylim(0, top)
+    whole = means <= top
+    cap = min(2.0, 30 * width)
+    panel.errorbar(places[whole], means[whole], halves[whole], fmt="none", ecolor="black", elinewidth=0.8, capsize=cap)
+    _say_height(panel, np.append(places, left), np.append(means, asked), top)
+    for x in left[asked == 0]:
+        panel.text(x, 0, "0", ha="center", va="bottom", fontsize=7)
     panel.set_xlim(-0.5, len(groups) - 0.5)
     panel.set_xticks(place, [group.name for group in groups])
     panel.tick_params(axis="x", length=0)
@@ -119,22 +125,24 @@ def _draw_panel(panel: Any, groups: list[_Group], pulls: dict[str, IntArray], la
     panel.set_ylabel("plays")
 
 
-def _limit_height(panel: Any, asked: FloatArray, bars: list[tuple[float, float, float]], cap: float) -> None:
-    """End the axis above all bars but those that dwarf the others: these are cut, and say how high they are.
+def _of_groups(pulls: IntArray, groups: list[_Group]) -> IntArray:
+    """Plays of each group, (R, G), of the plays of each arm, (R, K)."""
+    return np.stack([pulls[:, group.arms].sum(axis=1) for group in groups], axis=1)
 
-    Args:
-        panel: Axes.
-        asked: What the bound asks for.
-        bars: Place, mean and half-width of each bar.
-        cap: Size of the whiskers' caps in points.
-    """
-    near = max(4.0 * statistics.median(mean for _, mean, _ in bars), 3.0 * float(asked.max()))
-    inside = [float(np.nansum([mean, half])) for _, mean, half in bars if mean <= near]
-    top = 1.08 * max([*inside, float(asked.max())]) or 1.0
-    panel.set_ylim(0, top)
+
+def _top(asked: FloatArray, mean: FloatArray, half: FloatArray) -> float:
+    """Upper end of the axis: above all bars but those that dwarf the others, the bound's among them."""
+    near = max(4.0 * float(np.median(mean)), min(3.0 * float(asked.max()), float(mean.max())))
+    inside = float(mean[mean <= near].max(initial=0.0))
+    whiskers = float((mean + np.nan_to_num(half))[mean <= near].max(initial=0.0))
+    height = max(inside, min(whiskers, 1.3 * inside), float(asked[asked <= 2.0 * inside].max(initial=0.0)))
+    return 1.08 * height or 1.08 * float(asked.max()) or 1.0
+
+
+def _say_height(panel: Any, places: FloatArray, heights: FloatArray, top: float) -> None:
+    """Write upon each bar that is cut how high it is."""
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.4}
-    for at, mean, half in bars:
-        if mean > near:
-            panel.text(at, 0.99 * top, number(mean, 3), rotation=90, ha="center", va="top", fontsize=6, bbox=box)
-        else:
-            panel.errorbar(at, mean, half, fmt="none", ecolor="black", elinewidth=0.8, capsize=cap)
+    for x, height in zip(places, heights, strict=True):
+        if height > top:
+            text = number(height, 3)
+            panel.text(x, 0.99 * top, text, rotation=90, ha="center", va="top", fontsize=6, bbox=box)

@@ -143,22 +143,24 @@ def draw_curve(panel: Any, curve: Curve, i: int, label: str) -> None:
         panel.fill_between(curve.t, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
-def limit_height(panel: Any, curves: Mapping[str, Curve], least: float = 0.0) -> None:
+def limit_height(panel: Any, curves: Mapping[str, Curve], theory: Mapping[str, float]) -> None:
     """End the axis above every curve but those that dwarf the others, and name these.
 
-    They end above five times the lower quartile: with several poor agents a median would be one of them.
+    They end above five times the lower quartile: with several poor agents a median would be one of them. The theory is
+    in view unless it doubles the height.
 
     Args:
         panel: Axes with a linear scale that begins at 0.
         curves: What is drawn, by name.
-        least: The axis reaches at least this, and does not cut what ends below twice this.
+        theory: Where the line of a bound ends, by its name.
     """
     last = {name: float(curve.mean[-1]) for name, curve in curves.items()}
-    near = max(5.0 * float(np.quantile(list(last.values()), 0.25)), 2.0 * least)
-    inside = [float(np.nanmax(curve.mean)) for name, curve in curves.items() if last[name] <= near]
-    top = 1.08 * max([*inside, least])
+    bound = max(theory.values(), default=0.0)
+    near = max(5.0 * float(np.quantile(list(last.values()), 0.25)), 2.0 * bound)
+    inside = max(float(np.nanmax(curve.mean)) for name, curve in curves.items() if last[name] <= near)
+    top = 1.08 * (max(inside, bound) if bound <= 2.0 * inside else inside)
     panel.set_ylim(0, top if top > 0 else 1.0)
-    leaving = [f"{name} {number(value, 3)}" for name, value in last.items() if value > near and value > top > 0]
+    leaving = [f"{name} {number(value, 3)}" for name, value in (last | dict(theory)).items() if value > top > 0]
     notes = ["leaves the panel: " + ", ".join(leaving)] if leaving else []
     _annotate(panel, [*notes, *("same curve: " + ", ".join(names) for names in _coinciding(curves))])
 

@@ -59,7 +59,7 @@ def bound_name(bound: Bound) -> str:
 def _remark(bound: Bound | None) -> str:
     if bound is None or np.isnan(bound.constant):
         return ""
-    return f"C = {bound.constant:.4g}" if bound.constant else "C = 0: regret may grow more slowly than ln t"
+    return f"C = {bound.constant:.4g}" if bound.constant else "C = 0: o(ln t) can be had"
 
 
 def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve], labels: list[str], log: str) -> None:
@@ -69,10 +69,10 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
             draw_curve(panel, curve, labels.index(facts.agent), facts.agent)
             shown[facts.agent] = curve
     bound = cells[0].bound
-    asked = 0.0
+    theory = {}
     if bound is not None:
         t, value = cells[0].checkpoints, bound.at(cells[0].checkpoints)
-        asked = float(value[-1])
+        theory[bound.name] = float(value[-1])
         panel.plot(t, value, color="black", linestyle="--", linewidth=1.2, label=bound_name(bound))
     panel.set_xlabel("round t")
     panel.set_ylabel("cumulative regret")
@@ -83,4 +83,4 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
     if "y" in log.replace("auto", "") and any(curve.mean[-1] > 0 for curve in shown.values()):
         panel.set_yscale("log")
     elif shown:
-        limit_height(panel, shown, asked)
+        limit_height(panel, shown, theory)

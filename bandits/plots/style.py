@@ -7,11 +7,13 @@ from typing import Any
 
 __all__ = ["bar_style", "line_style", "plain_text", "wrapped"]
 
-# Okabe and Ito's palette, with two of Tol's: told apart by the colour-blind. Black is kept for the theory.
-_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#882255", "#332288"]
+# Okabe and Ito's palette, with grey, three of Tol's colours and a brown: told apart by the colour-blind. Black is kept
+# for the theory.
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
+_COLOURS += ["#882255", "#332288", "#999933", "#6B3E1E"]
 _DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5))]
 _HATCHES = ["", "////", "....", "xxxx", "\\\\\\\\"]
-# 9 colours with 4 dashes, or with 5 hatches: numbers without a common factor, so 36 agents look different, and
+# 11 colours with 4 dashes, or with 5 hatches: numbers without a common factor, so 44 agents look different, and
 # neighbours differ in print without colours.
 
 
