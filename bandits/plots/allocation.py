@@ -22,7 +22,7 @@ __all__ = ["draw_allocation"]
 
 BOUND = "lower bound, c ln T"
 MOST_ARMS = 10  # more than these are pooled
-_BAR, _WIDTH, _HEIGHT = 0.06, 16.0, 2.9  # least width of a bar, widest figure, height of a panel, in inches
+_BAR, _WIDTH, _HEIGHT = 0.05, 16.0, 2.9  # least width of a bar, widest figure, height of a panel, in inches
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def draw_allocation(
     bars = len(labels) + 1
     needed = max(3.6, 0.8 + max(len(groups[name]) for name in shown) * (bars + 2) * _BAR)
     columns = max(1, min(int(_WIDTH / needed), len(shown), 4))
-    wide = max(needed, min(7.2, _WIDTH / columns)) if len(shown) < 3 else needed
+    wide = max(needed, min(5.6, _WIDTH / columns))
     grid = Grid.of(shown, [BOUND, *labels], columns, (wide, _HEIGHT))
     for environment, panel in grid.panels.items():
         here = [facts for facts in cells if facts.environment == environment and len(pulls[facts.cell])]

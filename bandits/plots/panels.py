@@ -143,7 +143,9 @@ def draw_curve(panel: Any, curve: Curve, i: int, label: str) -> None:
         panel.fill_between(curve.t, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
-def limit_height(panel: Any, curves: Mapping[str, Curve], theory: Mapping[str, float]) -> None:
+def limit_height(
+    panel: Any, curves: Mapping[str, Curve], theory: Mapping[str, float] | None = None, least: float = 0.0
+) -> None:
     """End the axis above every curve but those that dwarf the others, and name these.
 
     They end above five times the lower quartile: with several poor agents a median would be one of them. The theory is
@@ -153,12 +155,15 @@ def limit_height(panel: Any, curves: Mapping[str, Curve], theory: Mapping[str, f
         panel: Axes with a linear scale that begins at 0.
         curves: What is drawn, by name.
         theory: Where the line of a bound ends, by its name.
+        least: The axis reaches at least this.
     """
+    theory = theory or {}
     last = {name: float(curve.mean[-1]) for name, curve in curves.items()}
     bound = max(theory.values(), default=0.0)
     near = max(5.0 * float(np.quantile(list(last.values()), 0.25)), 2.0 * bound)
     inside = max(float(np.nanmax(curve.mean)) for name, curve in curves.items() if last[name] <= near)
     top = 1.08 * (max(inside, bound) if bound <= 2.0 * inside else inside)
+    top = max(top, least)
     panel.set_ylim(0, top if top > 0 else 1.0)
     leaving = [f"{name} {number(value, 3)}" for name, value in (last | dict(theory)).items() if value > top > 0]
     notes = ["leaves the panel: " + ", ".join(leaving)] if leaving else []

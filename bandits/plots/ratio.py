@@ -73,5 +73,4 @@ def _draw_panel(panel: Any, curves: dict[str, Curve], labels: list[str]) -> None
         panel.set_xlim(t[0], t[-1])
     panel.set_xlabel("round t")
     panel.set_ylabel("regret / bound")
-    limit_height(panel, curves, {})
-    panel.set_ylim(0, max(1.2, panel.get_ylim()[1]))
+    limit_height(panel, curves, least=1.2)
