@@ -19,18 +19,14 @@ were measured to stall in a tenth of the replications, with linear regret.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bandits.information_lp import WarmSimplex
-from bandits.kernels import argmax, count_pulls, kernel, power
-from bandits.protocol import Feedback, FloatArray, IntArray, Problem
+from bandits.kernels import argmax, kernel, power
+from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
-from ._pooled import PooledPolicy
+from ._program import BoolArray, ProgramPolicy
 
-__all__ = ["TrackingPolicy", "with_the_unseen_last"]
-
-BoolArray = NDArray[np.bool_]
+__all__ = ["TrackingPolicy"]
 
 _NOTHING = 1e-12  # plays per unit of f(t) that count as none
 
@@ -113,7 +109,7 @@ def track(
         action[b] = arm
 
 
-class TrackingPolicy(PooledPolicy):
+class TrackingPolicy(ProgramPolicy):
     """Plays the leader when certain, else explores as the program of the lower bound says.
 
     Args:
@@ -126,10 +122,7 @@ class TrackingPolicy(PooledPolicy):
         always_solve: Solve the program in every round, not only where it is used: to measure what that costs.
 
     Attributes:
-        pulls: How often each arm was played, int64 (K, B).
         explored: Rounds in which the leader was not certain, int64 (B,).
-        allocation: Last solution of each lane, plays per unit of the budget, (K, B).
-        solver: The programs of all lanes.
     """
 
     def __init__(
@@ -139,15 +132,10 @@ class TrackingPolicy(PooledPolicy):
             raise ValueError(f"a must lie in (0, 1/2], got {a}: it scales forced exploration")
         if not 0 < b < 1:
             raise ValueError(f"b must lie strictly between 0 and 1, got {b}: forced exploration grows like n^b")
-        if not 0 < gap_floor < 1:
-            raise ValueError(f"gap_floor must lie strictly between 0 and 1, got {gap_floor}")
-        super().__init__(problem, streams)
+        super().__init__(problem, streams, gap_floor=gap_floor)
         self.a, self.b, self.always_solve = a, b, always_solve
         size = streams.size
-        self.solver = WarmSimplex(self.side.precision, size, gap_floor=gap_floor, kind="graves_lai")
-        self.pulls = np.zeros((self.n_arms, size), dtype=np.int64)
         self.explored = np.zeros(size, dtype=np.int64)
-        self.allocation = np.zeros((self.n_arms, size))
         self._per_look = _inverse(self.side.precision.max(axis=0))
         self._leader = np.empty(size, dtype=np.int64)
         self._certain = np.empty(size, dtype=np.bool_)
@@ -171,23 +159,10 @@ class TrackingPolicy(PooledPolicy):
         seen = self.information, self._per_look, side.best_observer, self.explored
         lanes = self._lanes[: force(self._lanes, uncertain, self.a, self.b, *seen, action)]
         if lanes.size or self.always_solve:
-            estimates = with_the_unseen_last(self.mean, side.visible)
-            self.solver.solve(estimates, self._all if self.always_solve else lanes, self.allocation)
+            self.solve(self._all if self.always_solve else lanes)
             state = self.pulls, self.mean, self.width, side.blind, side.best_observer
             track(lanes, budget, self.allocation, *state, self._leader, action)
         return action
-
-    def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
-        """Absorb one round."""
-        count_pulls(action, self.pulls)
-        super().update(t, action, feedback)
-
-
-def with_the_unseen_last(mean: FloatArray, visible: BoolArray) -> FloatArray:
-    """Means (K, B) in which an arm that nobody sees counts as the worst of the others: programs need a number."""
-    if visible.all() or not visible.any():
-        return mean
-    return np.where(visible[:, None], mean, mean[visible].min(axis=0))
 
 
 def _inverse(precision: FloatArray) -> FloatArray:

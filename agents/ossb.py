@@ -20,16 +20,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bandits.information_lp import WarmSimplex
-from bandits.kernels import argmax, count_pulls, kernel, log
-from bandits.protocol import Feedback, FloatArray, IntArray, Problem
+from bandits.kernels import argmax, kernel, log
+from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._pooled import PooledPolicy
-from ._tracking import with_the_unseen_last
+from ._program import BoolArray, ProgramPolicy
 
 __all__ = ["OSSB"]
 
@@ -40,7 +37,7 @@ def explore(
     target: float,
     epsilon: float,
     pulls: IntArray,
-    visible: NDArray[np.bool_],
+    visible: BoolArray,
     explored: IntArray,
     action: IntArray,
 ) -> None:
@@ -64,7 +61,7 @@ def explore(
 
 
 @register_agent("ossb", source="Combes, Magureanu and Proutiere (2017), Alg. 1")
-class OSSB(PooledPolicy):
+class OSSB(ProgramPolicy):
     """Optimal sampling for structured bandits: tracks the program of the lower bound.
 
     Args:
@@ -75,9 +72,7 @@ class OSSB(PooledPolicy):
         gap_floor: Smallest gap in the program, relative to ``max(1, largest mean - smallest mean)``.
 
     Attributes:
-        pulls: How often each arm was played, int64 (K, B).
         explored: Rounds of exploration s, int64 (B,).
-        allocation: Solution of the program, plays per log t, (K, B).
     """
 
     def __init__(
@@ -93,23 +88,15 @@ class OSSB(PooledPolicy):
             raise ValueError(f"epsilon must lie in [0, 1/K) = [0, {1 / problem.n_arms:g}), got {epsilon}")
         if not 0 <= gamma < math.inf:
             raise ValueError(f"gamma must be at least 0 and finite, got {gamma}: it makes exploration larger")
-        super().__init__(problem, streams)
+        super().__init__(problem, streams, gap_floor=gap_floor)
         self.epsilon, self.gamma = epsilon, gamma
-        self.solver = WarmSimplex(self.side.precision, streams.size, gap_floor=gap_floor, kind="graves_lai")
-        self.pulls = np.zeros((self.n_arms, streams.size), dtype=np.int64)
         self.explored = np.zeros(streams.size, dtype=np.int64)
-        self.allocation = np.zeros((self.n_arms, streams.size))
         self._lanes = np.arange(streams.size)
 
     def choose(self, t: int) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
-        self.solver.solve(with_the_unseen_last(self.mean, self.side.visible), self._lanes, self.allocation)
+        self.solve(self._lanes)
         argmax(self.mean, self._action, self._best)
         target = (1.0 + self.gamma) * log(float(t))
         explore(self.allocation, target, self.epsilon, self.pulls, self.side.visible, self.explored, self._action)
         return self._action
-
-    def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
-        """Absorb one round."""
-        count_pulls(action, self.pulls)
-        super().update(t, action, feedback)

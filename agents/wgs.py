@@ -25,7 +25,8 @@ from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
-from ._tracking import BoolArray, TrackingPolicy
+from ._program import BoolArray
+from ._tracking import TrackingPolicy
 
 __all__ = ["WGS"]
 

@@ -238,6 +238,7 @@ EVERYONE = [
         "greedy",
         "ucb_lp",
         "lp_tracking",
+        "lp_thompson",
         "ossb",
         "wgs",
     )
