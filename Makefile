@@ -38,6 +38,7 @@ unit: $(READY_DEV)
 reproduce: $(READY)  ## run the long experiments (an hour or so on two cores)
 	$(BIN)/bandits run chapelle_li --report
 	$(BIN)/bandits run nonstationary --report
+	$(BIN)/bandits run side_observations --report
 
 bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine
 	$(BIN)/bandits bench

@@ -55,6 +55,7 @@ EXPERIMENT = register_experiment(
         ],
         agents=[
             agent("lp_tracking"),
+            agent("lp_thompson"),
             agent("ossb"),
             agent("wgs"),
             agent("pooled_ucb"),
