@@ -1,4 +1,4 @@
-"""Four of the instances of `side_observations` at a hundredth of its length: under a minute on two cores."""
+"""Four of the instances of `side_observations`, T = 30,000: under a minute on two cores (26 core seconds measured)."""
 
 from bandits import Experiment, register_experiment
 from bandits.registry import lookup
