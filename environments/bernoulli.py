@@ -12,7 +12,7 @@ from bandits.streams import Streams
 
 from ._arms import Arms, instance, lai_robbins_bound
 
-__all__ = ["Bernoulli", "bernoulli_lai_robbins", "bernoulli_lai_robbins_terms"]
+__all__ = ["Bernoulli", "bernoulli_lai_robbins"]
 
 PRIORS = {
     "uniform": lambda stream, n_arms: stream.uniforms(0, n_arms),
@@ -87,12 +87,6 @@ def bernoulli_lai_robbins(means: FloatArray) -> FloatArray:
     Returns:
         Shape of ``means``, 0 for the best arm; their sum over the arms is the constant.
     """
-    total: FloatArray = np.cumsum(bernoulli_lai_robbins_terms(means), axis=0)[-1]
-    return total.reshape(()) if means.shape[1] == 1 else total
-
-
-def bernoulli_lai_robbins_terms(means: FloatArray) -> FloatArray:
-    """Each arm's ``gap / kl(mean, best mean)``, 0 for the best arms: means and result are (K, B)."""
     best = means.max(axis=0)
     gaps = best - means
     with np.errstate(divide="ignore", invalid="ignore"):

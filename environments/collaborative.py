@@ -33,7 +33,8 @@ from bandits.registry import register_environment
 from bandits.streams import Streams
 
 from ._gossip import gossip_matrix, reached, resolve
-from .bernoulli import bernoulli_lai_robbins_terms
+from .bernoulli import bernoulli_lai_robbins
+from .gaussian import gaussian_lai_robbins
 
 __all__ = ["Collaborative", "reference_means"]
 
@@ -286,10 +287,10 @@ class Collaborative:
         return (Bound("arm-number messages bound (derived)", np.array([constant])),)
 
     def _terms(self) -> FloatArray:
+        """Regret per log T of each bandit's arms, shape (M, K)."""
         if self._gaussian:
-            gaps = self._gaps
-            return np.where(gaps > 0, 2.0 * self._sd**2 / np.where(gaps > 0, gaps, 1.0), 0.0)
-        return bernoulli_lai_robbins_terms(self.means.T).T
+            return gaussian_lai_robbins(self.means.T, np.full(self.means.shape[1], self._sd)).T
+        return bernoulli_lai_robbins(self.means.T).T
 
 
 def reference_means(n_bandits: int, n_arms: int) -> FloatArray:

@@ -60,7 +60,8 @@ def draw_messages(
         panel.set_xlim(left=-1)
         panel.set_ylim(bottom=0)
         panel.set_xlabel("messages of all learners")
-        panel.set_ylabel("group regret")
+        panel.set_ylabel("regret of all learners")
         grid.head(environment)
     horizon = max(facts.horizon for facts in cells)
-    return grid.finish(f"Regret at T = {horizon:,} against messages; bars: 95 % over {most:,} replications")
+    title = f"Regret at T = {horizon:,} against messages; bars: 95 % over {most:,} replications"
+    return grid.finish(title, ["What agents share outside the network, as centralised ones do, is not counted."])

@@ -81,7 +81,7 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
         theory[line.name] = float(value[-1])
         panel.plot(t, value, color="black", linestyle=style, linewidth=1.2, label=bound_name(line))
     panel.set_xlabel("round t")
-    panel.set_ylabel("cumulative regret")
+    panel.set_ylabel("cumulative regret" if cells[0].n_learners is None else "cumulative regret of all learners")
     if "x" in log or (log == "auto" and bound is not None and len(bound.starts) == 1):
         panel.set_xscale("log")
     if len(cells[0].checkpoints) > 1:

@@ -16,8 +16,9 @@ import pytest
 
 from bandits import Experiment, Streams, agent, environment, load, simulate
 from bandits.agents import GosineContextUnaware
-from bandits.errors import BadParameter, UnsupportedProblem
+from bandits.errors import BadParameter, NotLogged, UnsupportedProblem
 from bandits.network import Design
+from bandits.plots import draw_messages, draw_regret, draw_spreading, kinds_for
 from bandits.runs import start, verify
 from bandits.scheduler import Settings
 
@@ -223,6 +224,32 @@ def test_the_log_holds_both_bounds(tmp_path):
     assert facts.bound.constants == env.bound().constants
     assert [b.name for b in facts.more_bounds] == [b.name for b in env.more_bounds()]
     assert facts.more_bounds[0].constants == env.more_bounds()[0].constants
+
+
+def test_figures_of_populations_show_the_log(tmp_path):
+    start(small(), tmp_path / "run", Settings("serial"))
+    opened = load(tmp_path / "run")
+    rows = opened.to_pandas()
+    last = rows[rows.t == 200].groupby("agent", sort=False)
+    (panel,) = draw_messages(opened).axes
+    points = {c.get_label(): c.lines[0].get_xydata()[0].tolist() for c in panel.containers}
+    assert points == {name: pytest.approx([group.messages.mean(), group.regret.mean()]) for name, group in last}
+    (panel,) = draw_spreading(opened).axes
+    for line in panel.get_lines():
+        shares = rows[rows.agent == line.get_label()].groupby("t").holders.mean() / 6
+        assert line.get_xydata()[:, 1] == pytest.approx(shares.to_numpy())
+    (panel,) = draw_regret(opened).axes
+    drawn = [line.get_ydata()[-1] for line in panel.get_lines() if line.get_color() == "black"]
+    env = small().environments[0].build(Streams(0, 2))
+    assert drawn == pytest.approx([b.at(np.array([200]))[0] for b in (env.bound(), *env.more_bounds())])
+
+
+def test_figures_of_populations_need_one():
+    log = simulate(environment("bernoulli", means=[0.5, 0.4]), agent("ucb1"), horizon=9, replications=2)
+    assert kinds_for(log) == ["regret", "ratio", "allocation"]
+    for draw in (draw_messages, draw_spreading):
+        with pytest.raises(NotLogged, match="where one learner plays alone"):
+            draw(log)
 
 
 def test_full_sharing_plays_as_centralised_and_pays_for_it():
