@@ -8,8 +8,8 @@ instances index policies are as good or better at any horizon that can be simula
 whose matrices are not symmetric, and greedy play is linear on most; they are here to show it. ucb1 looks at its own
 rewards only. Some of the random instances have gaps so small that C ln T is out of reach of any policy at this T.
 
-About an hour on two cores, seconds with --smoke: measured were 11 core minutes at T = 100,000, the random family by three
-of its instances; the rest is extrapolated, ten times as long for ten times the rounds.
+About an hour on two cores, seconds with --smoke: measured were 11 core minutes at T = 100,000, the random family by
+three of its instances; the rest is extrapolated, ten times as long for ten times the rounds.
 
     bandits plot RUN --kind regret --kind ratio --kind allocation
     bandits plot RUN --kind allocation --environment E10 --agents lp_tracking,pooled_ucb,pooled_thompson
