@@ -38,6 +38,9 @@ unit: $(READY_DEV)
 reproduce: $(READY)  ## run the long experiments (an hour or two on two cores)
 	$(BIN)/bandits run chapelle_li --report
 	$(BIN)/bandits run nonstationary --report
+	$(BIN)/bandits run collaborative --report
+	$(BIN)/bandits run collaborative_faults --report
+	$(BIN)/bandits run gosine --report
 	$(BIN)/bandits run side_observations --report
 
 bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine

@@ -47,6 +47,9 @@ class CellFacts:
         checkpoints: Rounds recorded, (C,).
         replications: Number asked for.
         bound: Lower bound; None where none is known or each replication has its own instance.
+        more_bounds: Bounds beside it, that hold for some agents only.
+        n_learners: Learners of a population; None where one plays alone.
+        learners: Log rows for each (replication, t): the learners of a population that was logged apart, else 1.
         seconds: Core seconds per replication; NaN if unknown.
     """
 
@@ -60,6 +63,9 @@ class CellFacts:
     replications: int
     bound: Bound | None
     seconds: float = float("nan")
+    more_bounds: tuple[Bound, ...] = ()
+    n_learners: int | None = None
+    learners: int = 1
 
 
 @dataclass(frozen=True)
@@ -112,11 +118,20 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
                 "bound_name": bound.name if bound else None,
                 "bound_constants": bound.constants.tolist() if bound else None,
                 "bound_starts": list(bound.starts) if bound else None,
+                "more_bounds": json.dumps([_written_bound(more) for more in env.more_bounds()])
+                if hasattr(env, "more_bounds")
+                else None,
+                "n_learners": env.problem.n_learners,
+                "learners": env.problem.n_learners if "learners" in cell.extras else None,
                 "bound_allocation": None if bound is None or bound.allocation is None else list(bound.allocation),
                 "checkpoints": list(cell.checkpoints),
             }
         )
     return pa.Table.from_pylist(rows, schema=_CELLS)
+
+
+def _written_bound(bound: Bound) -> dict[str, Any]:
+    return {"name": bound.name, "constants": bound.constants.tolist(), "starts": list(bound.starts)}
 
 
 def _labels(specs: Sequence[Spec]) -> list[str]:
@@ -142,6 +157,9 @@ _CELLS = pa.schema(
         ("bound_name", pa.string()),
         ("bound_constants", pa.list_(pa.float64())),
         ("bound_starts", pa.list_(pa.int64())),
+        ("more_bounds", pa.string()),
+        ("n_learners", pa.int64()),
+        ("learners", pa.int64()),
         ("bound_allocation", pa.list_(pa.float64())),
         ("checkpoints", pa.list_(pa.int64())),
     ]
@@ -200,8 +218,8 @@ class Log:
         n = np.zeros(facts.checkpoints.size)
         mean, squares = np.zeros_like(n), np.zeros_like(n)
         for table in self._read(facts, ["t", column]):
-            at = np.searchsorted(facts.checkpoints, table["t"].to_numpy())
-            values = table[column].to_numpy()
+            at = np.searchsorted(facts.checkpoints, table["t"].to_numpy()[:: facts.learners])
+            values = table[column].to_numpy().reshape(-1, facts.learners).sum(axis=1)
             m = np.bincount(at, minlength=n.size)
             part_mean = np.bincount(at, values, minlength=n.size) / np.maximum(m, 1)
             part_squares = np.bincount(at, (values - part_mean[at]) ** 2, minlength=n.size)
@@ -281,7 +299,7 @@ class Log:
             NotLogged: The run did not record pulls.
         """
         t = facts.horizon if at is None else _checkpoint(facts, at)
-        if not self._logs(facts, "pulls"):
+        if not self.logs(facts, "pulls"):
             raise NotLogged(
                 "the run did not record how often each arm was played: run it again with --pulls "
                 "(in Python: extras=('pulls',))"
@@ -289,7 +307,8 @@ class Log:
         found = []
         for table in self._read(facts, ["t", "pulls"]):
             rows = table.filter(pc.equal(table["t"], t))["pulls"].combine_chunks()
-            found.append(rows.flatten().to_numpy().reshape(len(rows), -1))
+            counts = rows.flatten().to_numpy().reshape(len(rows) // facts.learners, facts.learners, -1)
+            found.append(counts.sum(axis=1))
         return np.concatenate(found) if found else np.empty((0, 0), dtype=np.int64)
 
     def summary(self, at: int | None = None) -> pd.DataFrame:
@@ -359,7 +378,7 @@ class Log:
         for part in self.folder.parts(facts.cell):
             yield self.folder.read_part(part, columns)
 
-    def _logs(self, facts: CellFacts, column: str) -> bool:
+    def logs(self, facts: CellFacts, column: str) -> bool:
         """Whether the log of a cell has a column; a cell without replications has all."""
         if self.folder is None:
             return facts.cell not in self._tables or column in self._tables[facts.cell].column_names
@@ -406,6 +425,12 @@ def _facts(table: pa.Table, timing: dict[str, Any]) -> list[CellFacts]:
                 replications=row["replications"],
                 bound=bound,
                 seconds=rate,
+                more_bounds=tuple(
+                    Bound(more["name"], np.array(more["constants"]), tuple(more["starts"]))
+                    for more in json.loads(row.get("more_bounds") or "[]")
+                ),
+                n_learners=row.get("n_learners"),
+                learners=row.get("learners") or 1,
             )
         )
     return facts

@@ -7,8 +7,9 @@ A batch plays B replications in step; B is always the last axis and contiguous. 
     feedback = environment.step(t, action)     # reward and pseudo-regret, float64, shape (B,)
     agent.update(t, action, feedback)
 
-Rounds are counted from 1. No lane may influence another, not even in its last bits: reduce over arms with NumPy's
-sums or `np.einsum`, not with `@`, which adds up in an order that depends on the shape.
+In a population of N learners arms, rewards and regrets have the shape (N, B), and learners exchange messages through
+``problem.network`` only. Rounds are counted from 1. No lane may influence another, not even in its last bits: reduce
+over arms with NumPy's sums or `np.einsum`, not with `@`, which adds up in an order that depends on the shape.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from .network import Design, Network
 
 __all__ = [
     "Agent",
@@ -53,6 +56,15 @@ class Problem:
             rewards are seen.
         horizon: Number of rounds T; None unless the agent declares ``uses_horizon = True``.
         best_action: The best action of a round; None unless the agent declares ``is_oracle = True``.
+        n_learners: Number of learners N of a population; None where one learner plays alone.
+        network: The learners' only way to exchange messages; None where one learner plays alone.
+        design: What the designer of a population knows when it hands out arms and introduces peers; None where one
+            learner plays alone.
+        bandit: The bandit that each learner learns, shape (N,); None unless the agent declares
+            ``knows_bandits = True``.
+        play_in_turn: ``play_in_turn(t, learners, arm)`` plays the arms (G, B) of some learners (G,) before the others
+            and returns their rewards; `Agent.act` must then return these arms. None unless the agent declares
+            ``plays_in_turn = True``.
     """
 
     n_arms: int
@@ -61,6 +73,11 @@ class Problem:
     observation_sd: FloatArray | None = None
     horizon: int | None = None
     best_action: Callable[[int], IntArray] | None = None
+    n_learners: int | None = None
+    network: Network | None = None
+    design: Design | None = None
+    bandit: IntArray | None = None
+    play_in_turn: Callable[[int, IntArray, IntArray], FloatArray] | None = None
 
     @property
     def unseen_rewards(self) -> IntArray:
@@ -77,8 +94,8 @@ class Feedback:
     The environment may reuse the arrays in the next round: copy what you keep.
 
     Attributes:
-        reward: Reward of each replication's action, shape (B,).
-        regret: Pseudo-regret of the action, best mean minus its mean, shape (B,). For the log: an agent that
+        reward: Reward of each replication's action, shape (B,), or (N, B) in a population.
+        regret: Pseudo-regret of the action, best mean minus its mean, shape as ``reward``. For the log: an agent that
             reads it cheats, and a contract test says so.
         observations: What was seen of every arm, shape (K, B), 0 where nothing was; None without side information.
     """
@@ -127,7 +144,8 @@ class Agent(Protocol):
     """Chooses actions. Constructed as ``cls(problem, streams, *, parameters...)``.
 
     A class that sets ``needs_reward = False`` learns from observations, or not at all. Others are not given problems
-    with arms whose reward is not seen.
+    with arms whose reward is not seen. A class that sets ``plays_population = True`` plays all learners of a
+    population, and nothing else.
     """
 
     def act(self, t: int, context: Any = None) -> IntArray:
@@ -141,6 +159,9 @@ class Environment(Protocol):
     """Owns the means and the noise. Constructed as ``cls(streams, *, parameters...)``.
 
     A registered class lists ``examples``, a tuple of parameter sets that show its uses; the contract tests play each.
+    It may have ``log(t)``, further log columns of that round by name, each of the shape of a reward and summed over
+    learners by default; ``watch(agent)``, called once with the agent that will play; ``remarks(agent)``, what a user
+    should know before the two play, as lines; and ``more_bounds()``, bounds beside `bound`.
     If it takes files or foreign objects for parameters, its static method ``resolve(given)`` returns the parameters
     with what they hold in their place, as plain data: see `bandits.specs`.
     """

@@ -46,7 +46,12 @@ EXTREMES = [
     environment("gaussian", means=[0.0, 0.0], sd=[1.0, 0.0]),
     environment("gaussian", means=[1e6, -1e6, 1e6], sd=1e-6),
     environment("gaussian", means=[1.0, -1.0], sd=1e6),
+    environment("collaborative", n_learners=3, means=[[0.5]]),
+    environment("collaborative", n_learners=2, means=[MANY, MANY[::-1]]),
+    environment("collaborative", n_learners=4, means=[[0.0, 1.0, 1.0], [0.5, 0.5, 0.5]], network="same_bandit"),
+    environment("collaborative", n_learners=5, n_arms=4, rewards="gaussian", sd=0.0, network="star"),
 ]
+SINGLE = [spec for spec in EXTREMES if spec.build(Streams(SEED, 2)).problem.n_arms == 1]
 
 
 def cell_of(env: Spec, spec: Spec, seed: int = SEED, replications: int = 40) -> Cell:
@@ -81,6 +86,12 @@ def choices(spec: Spec) -> list[Spec]:
         values = (False, True) if hint is bool else typing.get_args(hint) if is_choice(hint) else ()
         others += [spec.with_parameters(**{name: v}) for v in values if v != spec.parameters[name]]
     return others
+
+
+def shape_of(env) -> tuple[int, ...]:
+    """Of actions and rewards: (B,), or (N, B) in a population."""
+    n_learners = env.problem.n_learners
+    return (SIZE,) if n_learners is None else (n_learners, SIZE)
 
 
 def is_choice(hint) -> bool:
@@ -183,14 +194,14 @@ def test_it_can_play_at_least_one_environment(entry: Entry):
 
 @every_pair_and_variant
 def test_it_chooses_one_arm_per_replication_every_round(cell: Cell):
-    """An int64 array of shape (B,) with arms in 0..K-1."""
+    """An int64 array of shape (B,), or (N, B) in a population, with arms in 0..K-1."""
     env, player = build(cell)
     n_arms = env.problem.n_arms
     for t in range(1, HORIZON + 1):
         action = player.act(t, env.observe(t))
         assert type(action) is np.ndarray
         assert action.dtype == np.int64
-        assert action.shape == (SIZE,)
+        assert action.shape == shape_of(env)
         assert ((action >= 0) & (action < n_arms)).all()
         player.update(t, action, env.step(t, action))
 
@@ -198,7 +209,7 @@ def test_it_chooses_one_arm_per_replication_every_round(cell: Cell):
 @every_agent
 def test_it_can_play_a_single_arm(entry: Entry):
     for spec in declared(entry):
-        assert any(can_play(cell_of(env, spec)) for env in EXTREMES[:2])
+        assert any(can_play(cell_of(env, spec)) for env in SINGLE)
 
 
 @pytest.mark.parametrize("env_spec", EXTREMES, ids=lambda spec: spec.label)
@@ -209,7 +220,8 @@ def test_it_plays_valid_arms_where_formulas_degenerate(entry: Entry, env_spec: S
         if can_play(cell):
             log = SimulationJob(cell, 5).run(0, 5)
             assert log.equals(SimulationJob(cell, 2).run(0, 5))
-            assert (np.array(log["pulls"].to_pylist()).sum(axis=1) == log["t"].to_numpy()).all()
+            learners = env_spec.build(Streams(SEED, 2)).problem.n_learners or 1
+            assert (np.array(log["pulls"].to_pylist()).sum(axis=1) == learners * log["t"].to_numpy()).all()
 
 
 @every_agent
@@ -255,13 +267,13 @@ def assert_no_leak(cell: Cell):
 
     def shown(feedback: Feedback) -> Feedback:
         mine = copied(feedback)
-        mine.reward[2] = low + high - mine.reward[2]
+        mine.reward[..., 2] = low + high - mine.reward[..., 2]
         if mine.observations is not None:
             mine.observations[:, 2] *= -1.0
         return mine
 
     others = np.arange(SIZE) != 2
-    assert (play(env, player, shown=shown)[:, others] == expected[:, others]).all()
+    assert (play(env, player, shown=shown)[..., others] == expected[..., others]).all()
 
 
 @every_pair_and_variant
@@ -325,7 +337,7 @@ def test_it_copies_what_it_keeps(cell: Cell):
 
 def assert_regret_not_read(cell: Cell):
     expected = play(*build(cell))
-    actions = play(*build(cell), shown=lambda feedback: replace(feedback, regret=np.full(SIZE, math.nan)))
+    actions = play(*build(cell), shown=lambda feedback: replace(feedback, regret=feedback.regret * math.nan))
     assert (actions == expected).all()
 
 
@@ -349,7 +361,7 @@ def test_it_leaves_global_randomness_alone(cell: Cell):
 
 
 @every_pair
-def test_it_knows_the_horizon_and_the_best_action_only_if_it_declares_so(cell: Cell, monkeypatch):
+def test_it_knows_the_horizon_the_best_action_and_the_contexts_only_if_it_declares_so(cell: Cell, monkeypatch):
     target = registry.lookup("agent", cell.agent.name).target
     seen, original = [], target.__init__
 
@@ -364,6 +376,8 @@ def test_it_knows_the_horizon_and_the_best_action_only_if_it_declares_so(cell: C
     (problem,) = seen
     assert (problem.horizon is not None) == getattr(target, "uses_horizon", False)
     assert (problem.best_action is not None) == getattr(target, "is_oracle", False)
+    assert (problem.bandit is not None) == getattr(target, "knows_bandits", False)
+    assert (problem.play_in_turn is not None) == getattr(target, "plays_in_turn", False)
 
 
 @every_agent
