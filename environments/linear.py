@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from bandits.kernels import inverse_root, kernel
+from bandits.kernels import inner_products, inverse_root, kernel
 from bandits.protocol import Context, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
 from bandits.streams import Stream, Streams
@@ -59,19 +59,6 @@ def to_cube(x: FloatArray, half: float) -> None:
         for k in range(x.shape[1]):
             for b in range(x.shape[2]):
                 x[i, k, b] = half * (2.0 * x[i, k, b] - 1.0)
-
-
-@kernel
-def write_means(x: FloatArray, theta: FloatArray, means: FloatArray) -> None:
-    """Means (K, B) of features (d, K, B) or (d, 1, B) under parameters (d, K, B) or (d, 1, B)."""
-    own_features, own_theta = x.shape[1] > 1, theta.shape[1] > 1
-    for a in range(means.shape[0]):
-        k, m = a * own_features, a * own_theta
-        for b in range(means.shape[1]):
-            means[a, b] = 0.0
-        for i in range(x.shape[0]):
-            for b in range(means.shape[1]):
-                means[a, b] += x[i, k, b] * theta[i, m, b]
 
 
 @kernel
@@ -180,7 +167,7 @@ class Linear:
             to_sphere(self._x, 1.0, self._scratch)
 
     def _set_means(self) -> None:
-        write_means(self._x, self.theta, self.means)
+        inner_products(self._x, self.theta, self.means)
         write_gaps(self.means, self._gaps, self._scratch, self._best)
 
     def observe(self, t: int) -> FloatArray:
