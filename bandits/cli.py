@@ -209,13 +209,13 @@ def report(place: RunPlace) -> None:
 
 @app.command()
 def bound(
-    means: Annotated[str, typer.Option(metavar="M,M,..|FILE.csv", help="Mean of each arm.")],
+    means: Annotated[str, typer.Option(metavar="M,M,..|FILE", help="Mean of each arm, or a CSV or Parquet file.")],
     sigma: Annotated[
         str,
         typer.Option(
-            metavar="S,S;S,S|FILE.csv",
-            help="Noise with which the row's arm shows the column's arm, inf for nothing; rows separated by ';'. "
-            "One number or one row: each arm shows only itself.",
+            metavar="S,S;S,S|FILE",
+            help="Noise with which the row's arm shows the column's arm, inf for nothing; rows separated by ';', or a "
+            "CSV or Parquet file. One number or one row: each arm shows only itself.",
         ),
     ],
     horizon: Annotated[int | None, typer.Option(min=1, help="Rounds T: print the bound at T, too.")] = None,

@@ -3,7 +3,10 @@
     agent("ucb1", c=2.0)
     environment("bernoulli", means=[0.9, 0.8])
 
-A parameter is a keyword-only argument of the constructor; its annotation says which values it takes.
+A parameter is a keyword-only argument of the constructor; its annotation says which values it takes. A declaration is
+plain data (numbers, words, lists): it is written to run.json, hashed into the keys of cells and sent to workers.
+A class that also takes files or foreign objects says so with a static method ``resolve``, which replaces them by what
+they hold where the declaration is made: later changes to the file change nothing, nor does its absence.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .errors import BadParameter, BanditsError, did_you_mean, in_one_line
+from .errors import BadParameter, BanditsError, UnknownName, did_you_mean, in_one_line
 from .registry import lookup
 
 __all__ = ["Spec", "agent", "environment", "plain", "written"]
@@ -34,6 +37,10 @@ class Spec:
     kind: Literal["agent", "environment"]
     name: str
     given: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Put what files and foreign objects hold in their place; the declaration is frozen from then on."""
+        vars(self)["given"] = _without_files(self.kind, self.name, self.given)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -93,6 +100,22 @@ def agent(name: str, **parameters: Any) -> Spec:
 def environment(name: str, **parameters: Any) -> Spec:
     """Declare an environment: ``environment("bernoulli", means=[0.9, 0.8])``."""
     return Spec("environment", name, parameters)
+
+
+def _without_files(kind: Literal["agent", "environment"], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply the class's ``resolve`` to what was given.
+
+    Raises:
+        BadParameter: A file cannot be read, or an object is not what it should be.
+    """
+    try:
+        resolve = getattr(lookup(kind, name).target, "resolve", None)
+    except UnknownName:  # perhaps of a plug-in that is yet to be loaded; whoever needs the parameters looks again
+        resolve = None
+    try:
+        return dict(resolve(given) if resolve else given)
+    except (ValueError, TypeError) as error:
+        raise BadParameter(f"{kind} '{name}': {error}") from error
 
 
 def _resolve(spec: Spec) -> dict[str, Any]:
@@ -217,10 +240,13 @@ def _describe(hint: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value as a label shows it: numbers without trailing zeros, long lists by their ends."""
+    """A value as a label shows it: numbers without trailing zeros, long lists by their ends, matrices by shape."""
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
     if isinstance(value, list | tuple | np.ndarray):
+        widths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in value}
+        if len(widths) == 1 and max(widths) > 4:
+            return f"[{len(value)} x {max(widths)}]"
         items = [_short(v) for v in value]
         if len(items) > 4:
             items = [*items[:2], "...", items[-1]]
