@@ -13,7 +13,7 @@ from .information_lp import InformationBound, Kind, lower_bound
 from .number_files import ENDINGS, read_numbers
 from .protocol import FloatArray
 
-__all__ = ["describe_bound", "read_means", "read_sigma"]
+__all__ = ["describe_bound", "describe_finite_time", "read_means", "read_sigma"]
 
 
 def read_means(text: str) -> FloatArray:
@@ -81,6 +81,33 @@ def describe_bound(means: FloatArray, sigma: FloatArray, kind: str, horizon: int
     if horizon is not None:
         answer |= {"horizon": horizon, "regret": _finite(found.value * math.log(horizon) if found.value else 0.0)}
     return answer
+
+
+def describe_finite_time(
+    means: FloatArray, sigma: FloatArray, horizon: int | None, regret_cap: float | None, largest_mean: float | None
+) -> dict[str, Any]:
+    """The experimental bound at the horizon, for ``--json``; None for a limit stands for its default.
+
+    Raises:
+        BadParameter: There is no horizon, or a number is out of its range.
+    """
+    from .finite_time_bound import finite_time_bound
+
+    if horizon is None:
+        raise BadParameter("--finite-time is about a horizon: give --horizon T")
+    limit = 1.0 if largest_mean is None else largest_mean
+    try:
+        found = finite_time_bound(means, sigma, horizon, regret_cap=regret_cap, largest_mean=limit)
+    except ValueError as error:
+        raise BadParameter(f"--finite-time: {error}") from error
+    return {
+        "experimental": True,
+        "regret": _finite(found.value),
+        "regret_cap": found.regret_cap,
+        "largest_mean": found.largest_mean,
+        "allocation": [_finite(c) for c in found.allocation],
+        "needed": found.needed.tolist(),
+    }
 
 
 def _finite(x: float) -> float | None:
