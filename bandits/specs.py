@@ -6,7 +6,7 @@
 A parameter is a keyword-only argument of the constructor; its annotation says which values it takes. A declaration is
 plain data (numbers, words, lists): it is written to run.json, hashed into the keys of cells and sent to workers.
 A class that also takes files or foreign objects says so with a static method ``resolve``, which replaces them by what
-they hold where the declaration is made: later changes to the file change nothing, nor does its absence.
+they hold where the declaration is made: neither a later change to the file nor its absence matters to a run.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from .errors import BadParameter, BanditsError, UnknownName, did_you_mean, in_one_line
+from .errors import BadParameter, BanditsError, UsageError, did_you_mean, in_one_line
 from .registry import lookup
 
 __all__ = ["Spec", "agent", "environment", "plain", "written"]
@@ -39,8 +40,13 @@ class Spec:
     given: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        """Put what files and foreign objects hold in their place; the declaration is frozen from then on."""
-        vars(self)["given"] = _without_files(self.kind, self.name, self.given)
+        """Put what files and foreign objects hold in their place, now, whatever becomes of them.
+
+        What fails is said once the parameters are needed: a worker, or ``resume``, loads an experiment's file without
+        the files that it names, and has its parameters from elsewhere.
+        """
+        with suppress(UsageError):
+            vars(self)["given"] = _without_files(self)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -49,6 +55,7 @@ class Spec:
         Raises:
             UnknownName, BadParameter: There is no such agent or environment, or it has no such parameter.
         """
+        vars(self)["given"] = _without_files(self)
         return _resolve(self)
 
     @property
@@ -102,20 +109,18 @@ def environment(name: str, **parameters: Any) -> Spec:
     return Spec("environment", name, parameters)
 
 
-def _without_files(kind: Literal["agent", "environment"], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Apply the class's ``resolve`` to what was given.
+def _without_files(spec: Spec) -> dict[str, Any]:
+    """Apply the class's ``resolve``, if it has one, to what was given.
 
     Raises:
+        UnknownName: There is no such agent or environment, yet.
         BadParameter: A file cannot be read, or an object is not what it should be.
     """
+    resolve = getattr(lookup(spec.kind, spec.name).target, "resolve", dict)
     try:
-        resolve = getattr(lookup(kind, name).target, "resolve", None)
-    except UnknownName:  # perhaps of a plug-in that is yet to be loaded; whoever needs the parameters looks again
-        resolve = None
-    try:
-        return dict(resolve(given) if resolve else given)
+        return dict(resolve(spec.given))
     except (ValueError, TypeError) as error:
-        raise BadParameter(f"{kind} '{name}': {error}") from error
+        raise BadParameter(f"{spec.kind} '{spec.name}': {error}") from error
 
 
 def _resolve(spec: Spec) -> dict[str, Any]:

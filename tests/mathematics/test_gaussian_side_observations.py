@@ -316,6 +316,17 @@ def test_a_declaration_outlives_its_file(folder):
     assert experiment.override("gaussian_side_observations.means", [1, 2, 3]).cells()[0].key != same.cells()[0].key
 
 
+def test_a_missing_file_matters_only_to_who_asks(folder):
+    """And a file that appears before that is read then, for the key and the JSON alike."""
+    spec = declared(sigma="noise.csv")
+    assert spec.label.endswith("sigma=noise.csv)")
+    with pytest.raises(BadParameter, match=r"cannot read noise\.csv"):
+        _ = spec.parameters
+    write_matrix("noise.csv", SIGMA)
+    assert spec.parameters == declared(sigma=SIGMA).parameters
+    assert spec.given["sigma"] == SIGMA
+
+
 def test_an_override_may_name_a_file(folder):
     write_matrix("noise.csv", SIGMA)
     experiment = Experiment(
@@ -356,10 +367,10 @@ def test_a_bad_file_is_refused_in_one_line(folder, case):
 def test_a_file_that_is_no_parquet_and_a_number_that_is_none_are_refused(folder):
     Path("noise.parquet").write_text("1,1,1")
     with pytest.raises(BadParameter, match=r"cannot read noise\.parquet: ArrowInvalid"):
-        declared(sigma="noise.parquet")
+        _ = declared(sigma="noise.parquet").parameters
     pd.DataFrame({"a": pd.to_datetime(["2026-01-01"])}).to_parquet("noise.parquet")
     with pytest.raises(BadParameter, match=r"row 1, column 1: .*2026-01-01.* is no number"):
-        declared(sigma="noise.parquet")
+        _ = declared(sigma="noise.parquet").parameters
 
 
 # Graphs
@@ -416,7 +427,7 @@ def nodes(*names):
 )
 def test_a_graph_that_does_not_fit_is_refused(graph, how, said):
     with pytest.raises(BadParameter, match=said):
-        shared(graph, **how)
+        _ = shared(graph, **how).parameters
 
 
 # The random family
