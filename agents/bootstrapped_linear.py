@@ -33,7 +33,7 @@ from ._ridge import Ridge, take
 
 __all__ = ["BootstrappedLinear"]
 
-# A count is at least 1, 2, ... where the uniform lies at or above the distribution function at 0, 1, ...; exp(-1) = 0.3679
+# A count is at least n where the uniform is no less than the distribution function at n - 1; 1 / e is 0.3679.
 DOUBLE_OR_NOTHING = np.array([0.5, 0.5])
 POISSON = np.array([0.36787944117144233 * sum(1 / math.factorial(i) for i in range(n)) for n in range(1, 17)])
 
