@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import PlayError, in_one_line
 from .kernels import kernel
-from .protocol import Agent, Environment, FloatArray, IntArray
+from .protocol import Agent, Environment, FloatArray, IntArray, Problem
 
 if TYPE_CHECKING:
     from .analysis import Log
@@ -27,10 +27,18 @@ MIN_LANES = 2
 _STATE_BYTES = 600_000  # state that stays in a core's second-level cache
 
 
-def batch_size(n_arms: int, replications: int) -> int:
-    """Lanes per batch: about 24 bytes of state per arm and lane within the cache, between 256 and 1024."""
-    fits = _STATE_BYTES // (24 * n_arms)
-    return max(MIN_LANES, min(replications, max(256, min(1024, fits))))
+def batch_size(problem: Problem, replications: int) -> int:
+    """Lanes per batch, between 256 and 1024: as many as fit the cache with about 24 bytes of state per arm.
+
+    With a context a lane also has the features, and matrices of d x d: one, or one per arm where all have the same
+    features. That can be a lot, and then 32 lanes will do.
+    """
+    per_lane, least = 24 * problem.n_arms, 256
+    if problem.context is not None:
+        d, least = problem.context.n_features, 32
+        vectors, matrices = (problem.n_arms, 1) if problem.context.per_arm else (1, problem.n_arms)
+        per_lane += 8 * d * (vectors + d * matrices)
+    return max(MIN_LANES, min(replications, max(least, min(1024, _STATE_BYTES // per_lane))))
 
 
 @kernel
