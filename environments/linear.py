@@ -155,10 +155,10 @@ class Linear:
             n_arms=n_arms,
             noise_sd=None if self._sd is None else self._sd.copy(),
             reward_range=(0.0, 1.0) if self._sd is None else None,
-            context=self._facts(given, shared, norm),
+            context=self._facts(given, shared, None if self._sd is None else norm),
         )
 
-    def _facts(self, given: FloatArray | None, shared: bool, parameter_norm: float) -> Context:
+    def _facts(self, given: FloatArray | None, shared: bool, parameter_norm: float | None) -> Context:
         norms = {"sphere": 1.0, "cube": 1.0, "gaussian": None}
         half = 1.0 / math.sqrt(self._shape[0])
         ranges = {"sphere": (-1.0, 1.0), "cube": (-half, half), "gaussian": None}

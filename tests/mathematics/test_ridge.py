@@ -44,8 +44,8 @@ def test_all_of_its_state_is_what_linear_algebra_says(d, refreshed):
         moment[model, lanes] += (weight * reward * x).T
     models.refresh(_ridge.REFRESH if refreshed else 1)
     for m in range(n_models):
-        np.testing.assert_allclose(full(models.gram[:, m], d), gram[m], rtol=1e-12, atol=1e-13)
-        np.testing.assert_allclose(full(models.inverse[:, m], d), np.linalg.inv(gram[m]), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(full(models.gram[m], d), gram[m], rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(full(models.inverse[m], d), np.linalg.inv(gram[m]), rtol=1e-9, atol=1e-12)
         theta = np.linalg.solve(gram[m], moment[m][..., None])[..., 0].T
         np.testing.assert_allclose(models.theta[:, m], theta, rtol=1e-9, atol=1e-12)
         log_det = np.linalg.slogdet(gram[m])[1] - d * np.log(ridge)
@@ -63,15 +63,15 @@ def test_squared_widths_are_quadratic_forms(n_models, own_features):
     squares = np.empty((n_arms, size))
     models.squares(x, squares)
     for a in range(n_arms):
-        inverse = full(models.inverse[:, a if n_models > 1 else 0], d)
+        inverse = full(models.inverse[a if n_models > 1 else 0], d)
         features = x[:, a if own_features else 0]
         np.testing.assert_allclose(squares[a], np.einsum("ib,bij,jb->b", features, inverse, features), rtol=1e-12)
 
 
 def error_of_inverse(models, d):
     """Largest relative error of an inverse, in norm."""
-    exact = np.linalg.inv(full(models.gram[:, 0], d))
-    difference = full(models.inverse[:, 0], d) - exact
+    exact = np.linalg.inv(full(models.gram[0], d))
+    difference = full(models.inverse[0], d) - exact
     return (np.linalg.norm(difference, axis=(1, 2)) / np.linalg.norm(exact, axis=(1, 2))).max()
 
 
@@ -155,13 +155,14 @@ def test_linucb_has_the_index_of_its_formula():
 def test_lin_ts_samples_the_posterior():
     """Mean theta and covariance V^-1 of 40 000 draws, within 4.5 standard errors."""
     size, d = 40_000, 2
-    models = _ridge.Ridge(1, d, size, 1.0)
+    models, model = _ridge.Posterior(1, d, size, 1.0), np.zeros(size, dtype=np.int64)
     for x, r in zip(FEATURES[:3], REWARDS, strict=True):
         column = np.repeat(np.array(x)[:, None], size, axis=1)
-        models.add(np.zeros(size, dtype=np.int64), column, np.full(size, r), np.ones(size))
+        models.add(model, column, np.full(size, r), np.ones(size))
+    models.factorise(model)
     sample = np.empty((d, 1, size))
     v = 1.5
-    sys.modules["bandits.agents.lin_ts"].draw_parameters(models, v, Streams(1, size).agent.normals(1, d), sample)
+    models.draw(v, Streams(1, size).agent.normals(1, d), sample)
     inverse = np.array([[2.64, -0.48], [-0.48, 2.36]]) / 6
     z = np.linalg.cholesky(np.linalg.inv(inverse)).T @ (sample[:, 0] - np.array([[0.58], [0.35666667]])) / v
     assert np.abs(z.mean(axis=1)).max() < 4.5 / np.sqrt(size)
