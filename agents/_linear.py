@@ -128,6 +128,8 @@ class LinearPolicy:
             argmax(scores, self._action, self._best)
         else:
             argmax_random(scores, self._tie.uniforms(t, self.n_arms), self._action, self._best)
+        if np.isnan(self._best).any():
+            raise FloatingPointError("a score is not a number: features or rewards are NaN, infinite or too large")
         return self._action
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:

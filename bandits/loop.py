@@ -99,6 +99,7 @@ def play(
     log: dict[str, Any] = {name: np.empty((len(stops), size)) for name in ("regret", "reward")}
     pulls = np.zeros((n_arms, size), dtype=np.int64) if "pulls" in extras else None
     pulls_log: Any = None if pulls is None else np.empty((len(stops), n_arms, size), dtype=np.int32)
+    context_shape = _context_shape(environment.problem, size)
     more_log = getattr(environment, "log", None)
     more: dict[str, list[Any]] = {}
     observe, act, step, update = environment.observe, agent.act, environment.step, agent.update
@@ -108,6 +109,8 @@ def play(
         for j, stop in enumerate(stops):
             for t in range(played + 1, stop + 1):
                 context = observe(t)
+                if context_shape is not None:
+                    _check_context(context, context_shape, finite=t == stop)
                 action = act(t, context)
                 if type(action) is not np.ndarray or action.dtype != np.int64 or action.shape != shape:
                     action = _checked_action(action, shape)
@@ -140,6 +143,23 @@ def play(
     if pulls_log is not None:
         log["pulls"] = pulls_log
     return log | {name: np.stack(rows) for name, rows in more.items()}
+
+
+def _context_shape(problem: Problem, size: int) -> tuple[int, ...] | None:
+    """Shape of a context, (d, K, B) or (d, B); None where the environment shows none."""
+    if problem.context is None:
+        return None
+    d = problem.context.n_features
+    return (d, problem.n_arms, size) if problem.context.per_arm else (d, size)
+
+
+def _check_context(context: Any, shape: tuple[int, ...], *, finite: bool) -> None:
+    """Refuse a context that agents would misread; whether its numbers are finite is checked if ``finite``."""
+    if type(context) is not np.ndarray or context.shape != shape or context.dtype != np.float64:
+        what = f"{context.dtype} of shape {context.shape}" if isinstance(context, np.ndarray) else repr(type(context))
+        raise PlayError(f"the environment's context must be float64 of shape {shape}, got {what}")
+    if finite and not np.isfinite(context).all():
+        raise PlayError("the environment's context holds a number that is NaN or infinite")
 
 
 def _checked_action(action: Any, shape: tuple[int, ...]) -> IntArray:

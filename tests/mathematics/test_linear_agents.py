@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from bandits import Feedback, Streams, agent, environment, simulate
-from bandits.errors import BadParameter, UnsupportedProblem
+from bandits import Feedback, Streams, agent, environment, register_environment, registry, simulate
+from bandits.errors import BadParameter, PlayError, UnsupportedProblem
 
 agent("squarecb").parameters  # noqa: B018 - loads the agents
 _squarecb, _logistic, _bootstrap = (
@@ -134,8 +136,6 @@ def test_squarecb_gives_the_best_arm_at_least_its_share_and_sums_to_1(gamma):
 def test_squarecb_takes_its_rate_from_horizon_and_regression():
     """gamma = sqrt(K T / (Reg + log(2 / delta))) for rewards of scale 1."""
     env = environment("linear", n_arms=4, n_features=3).build(Streams(0, 2))
-    from dataclasses import replace
-
     problem = replace(env.problem, horizon=500)
     built = agent("squarecb", regression_regret=7.0, delta=0.1).build(problem, Streams(0, 2))
     assert built.gamma == pytest.approx(np.sqrt(4 * 500 / (7 + np.log(20))), rel=1e-12)
@@ -291,8 +291,6 @@ def test_one_parameter_for_all_arms_needs_features_of_each():
     ],
 )
 def test_a_wrong_parameter_is_refused_with_its_value(name, parameters, said):
-    import re
-
     problem = FRESH.build(Streams(0, 2)).problem
     with pytest.raises(BadParameter, match=re.escape(said)):
         agent(name, **parameters).build(problem, Streams(0, 2))
@@ -303,3 +301,42 @@ def test_the_closed_radius_needs_to_know_how_long_features_are():
     with pytest.raises(UnsupportedProblem, match="give feature_norm="):
         agent("oful", radius="closed").build(env.problem, Streams(0, 2))
     agent("oful", radius="closed", feature_norm=5.0).build(env.problem, Streams(0, 2))
+
+
+class Broken:
+    """The linear environment, whose context is changed from round 4 on."""
+
+    change = None
+
+    def __init__(self, streams) -> None:
+        self.inner = environment("linear", n_arms=3, n_features=2).build(streams)
+        self.problem, self.step, self.bound = self.inner.problem, self.inner.step, self.inner.bound
+
+    def observe(self, t):
+        context = self.inner.observe(t)
+        return context if t < 4 else type(self).change(context)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x: x[0], r"round 4: the environment's context must be float64 of shape \(2, 3, \d+\), got float64 of"),
+        (lambda x: x.astype(np.float32), "must be float64 of shape .*, got float32 of shape"),
+        (lambda x: x.tolist(), "got <class 'list'>"),
+        (lambda x: x * np.nan, "round 4: the environment's context holds a number that is NaN or infinite"),
+        (lambda x: x * 1e200, "a score is not a number|weights must be at least 0"),
+    ],
+)
+@pytest.mark.parametrize("name", ["linucb", "lin_ts", "squarecb"])
+def test_a_context_that_cannot_be_read_stops_the_run(change, said, name, monkeypatch):
+    monkeypatch.setattr(registry, "_entries", {kind: dict(known) for kind, known in registry._entries.items()})
+    register_environment("broken")(type("Mine", (Broken,), {"change": staticmethod(change)}))
+    with pytest.raises(PlayError, match=said):
+        simulate(environment("broken"), agent(name), horizon=20, replications=4)
+
+
+def test_a_nan_between_checkpoints_is_noticed_by_the_agent(monkeypatch):
+    monkeypatch.setattr(registry, "_entries", {kind: dict(known) for kind, known in registry._entries.items()})
+    register_environment("broken")(type("Mine", (Broken,), {"change": staticmethod(lambda x: x * np.nan)}))
+    with pytest.raises(PlayError, match="round 4: FloatingPointError: a score is not a number"):
+        simulate(environment("broken"), agent("linucb"), horizon=20, replications=4, checkpoints=1)
