@@ -58,9 +58,9 @@ class Ridge:
     def __init__(self, n_models: int, n_features: int, size: int, ridge: float) -> None:
         self.ridge, self.d = checked_ridge(ridge), n_features
         n = n_features * (n_features + 1) // 2
-        self._diagonal = [i * (i + 1) // 2 + i for i in range(n_features)]
+        diagonal = [i * (i + 1) // 2 + i for i in range(n_features)]
         self.gram, self.inverse = np.zeros((n_models, n, size)), np.zeros((n_models, n, size))
-        self.gram[:, self._diagonal], self.inverse[:, self._diagonal] = ridge, 1.0 / ridge
+        self.gram[:, diagonal], self.inverse[:, diagonal] = ridge, 1.0 / ridge
         self.moment, self.theta = np.zeros((n_features, n_models, size)), np.zeros((n_features, n_models, size))
         self.log_det = np.zeros((n_models, size))
         self._u, self._row, self._residual = np.empty((n_features, size)), np.empty(size), np.empty(size)
@@ -123,7 +123,7 @@ class Posterior(Ridge):
         self._factor = np.empty_like(self.gram[0])
 
     def add(self, model: IntArray, x: FloatArray, reward: FloatArray, weight: FloatArray) -> None:
-        """Add one observation to gram and moment in the model of each lane, not to the others: see `absorb`."""
+        """Add one observation to gram and moment alone, in the model of each lane: x is (d, B), the rest (B,)."""
         gram, moment = self._take(2, model)
         add_observation(gram, moment, x, reward, weight)
         self._put(2, model)
