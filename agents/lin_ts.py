@@ -12,7 +12,8 @@ of order d^(3/2) sqrt(T), holds for any parameter but needs ``inflate``:
     v = R sqrt(9 d log(t / delta))
 
 and its constants are so large that it says nothing at horizons that one simulates. The sample is
-``lower'^-1 (lower^-1 moment + v z)`` with z standard normal and ``lower lower' = V`` factorised afresh whenever V changes, so no rounding errors pile up.
+``lower'^-1 (lower^-1 moment + v z)`` with z standard normal and ``lower lower' = V``, factorised afresh whenever V
+changes, so no rounding errors pile up.
 
 References:
     [1] Agrawal and Goyal, "Thompson Sampling for Contextual Bandits with Linear Payoffs", ICML 2013, Algorithm 1 and

@@ -144,8 +144,9 @@ def _rows(log: dict[str, Any], first: int, checkpoints: tuple[int, ...]) -> pa.T
     for name, values in log.items():
         by_replication = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # (B, C) or (B, C, K)
         if by_replication.ndim == 3:
-            flat = pa.array(by_replication.reshape(-1))
-            columns[name] = pa.FixedSizeListArray.from_arrays(flat, by_replication.shape[2])
+            flat, width = by_replication.reshape(-1), by_replication.shape[2]
+            # a list of no fixed size: one dataset then holds environments with different numbers of arms
+            columns[name] = pa.ListArray.from_arrays(np.arange(0, flat.size + 1, width, dtype=np.int32), pa.array(flat))
         else:
             columns[name] = by_replication.reshape(-1)
     return pa.table(columns)

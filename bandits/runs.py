@@ -320,16 +320,19 @@ def _spread(values: Sequence[int], count: int) -> list[int]:
 def _same_bits(logged: Any, played: Any) -> bool:
     if logged.column_names != played.column_names or logged.num_rows != played.num_rows:
         return False
-    return all(
-        logged[name].type == played[name].type
-        and _flat(logged[name]).tobytes() == _flat(played[name]).tobytes()  # bytes: 0.0 and -0.0 differ
-        for name in logged.column_names
-    )
+    pairs = [(_flat(logged[name]), _flat(played[name])) for name in logged.column_names]
+    return all(a.type == b.type and _bytes(a) == _bytes(b) for a, b in pairs)
 
 
-def _flat(column: pa.ChunkedArray) -> Any:
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    """The numbers of a column: those of its lists, too, which were of fixed size in the logs of version 0.1.0."""
     values = column.combine_chunks()
-    return (values.flatten() if pa.types.is_fixed_size_list(values.type) else values).to_numpy(zero_copy_only=False)
+    return values.flatten() if pa.types.is_nested(values.type) else values
+
+
+def _bytes(values: pa.Array) -> bytes:
+    """Every bit: 0.0 and -0.0 differ."""
+    return bytes(values.to_numpy(zero_copy_only=False).tobytes())
 
 
 def _versions() -> dict[str, str]:
