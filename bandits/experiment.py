@@ -106,7 +106,11 @@ class Cell:
         if getattr(target, "uses_horizon", False):
             problem = dataclasses.replace(problem, horizon=self.horizon)
         if getattr(target, "is_oracle", False):
-            problem = dataclasses.replace(problem, best_action=getattr(environment, "best_action", None))
+            problem = dataclasses.replace(
+                problem,
+                best_action=getattr(environment, "best_action", None),
+                informed_action=getattr(environment, "informed_action", None),
+            )
         return self.agent.build(problem, streams)
 
 
