@@ -28,7 +28,6 @@ class FixedOmega:
     """
 
     examples = ({"omega": 1.3},)
-    needs_reward = False
 
     def __init__(self, problem: Problem, streams: Streams, *, omega: float) -> None:
         if not 0.0 <= omega < 2.0:

@@ -94,6 +94,7 @@ class Relaxation:
     examples = (
         {"variance": "low", "points": 3, "omegas": [1.0, 1.3, 1.7], "lowest": -0.5, "interval": [-0.5, 0.3]},
         {"points": 4, "omegas": [1.3, 0.4, 1.96], "tolerance": 1e-4, "cap": 40},
+        {"points": 5, "omegas": [1.3], "tolerance": 1e-4},
     )
 
     def __init__(
