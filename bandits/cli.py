@@ -209,29 +209,45 @@ def report(place: RunPlace) -> None:
 
 @app.command()
 def bound(
-    means: Annotated[str, typer.Option(metavar="M,M,..|FILE.csv", help="Mean of each arm.")],
+    means: Annotated[str, typer.Option(metavar="M,M,..|FILE", help="Mean of each arm, or a CSV or Parquet file.")],
     sigma: Annotated[
         str,
         typer.Option(
-            metavar="S,S;S,S|FILE.csv",
-            help="Noise with which the row's arm shows the column's arm, inf for nothing; rows separated by ';'. "
-            "One number or one row: each arm shows only itself.",
+            metavar="S,S;S,S|FILE",
+            help="Noise with which the row's arm shows the column's arm, inf for nothing; rows separated by ';', or a "
+            "CSV or Parquet file. One number or one row: each arm shows only itself.",
         ),
     ],
     horizon: Annotated[int | None, typer.Option(min=1, help="Rounds T: print the bound at T, too.")] = None,
     kind: Annotated[
         str, typer.Option(help="lp, or graves_lai: larger where the best arm does not see itself, else the same.")
     ] = "lp",
+    finite_time: Annotated[
+        bool,
+        typer.Option("--finite-time", help="Experimental: also a bound at T itself, its formula recalled from memory."),
+    ] = False,
+    regret_cap: Annotated[
+        float | None,
+        typer.Option(metavar="B", help="With --finite-time: policies of at most this regret everywhere; else sqrt(T)."),
+    ] = None,
+    largest_mean: Annotated[
+        float | None, typer.Option(metavar="D", help="With --finite-time: means are known to lie in [0, D]; else 1.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the least regret of Gaussian arms with side observations, and the plays that attain it.
 
     Example: bandits bound --means 0.9,0.7,0.5 --sigma "1,1,inf;inf,1,1;inf,inf,1" --horizon 100000
     """
-    from .bound_command import describe_bound, read_means, read_sigma
+    from .bound_command import describe_bound, describe_finite_time, read_means, read_sigma
 
     mean = read_means(means)
-    answer = describe_bound(mean, read_sigma(sigma, mean.size), kind, horizon)
+    sd = read_sigma(sigma, mean.size)
+    answer = describe_bound(mean, sd, kind, horizon)
+    if finite_time:
+        answer["finite_time"] = describe_finite_time(mean, sd, horizon, regret_cap, largest_mean)
+    elif regret_cap is not None or largest_mean is not None:
+        raise BadParameter("--regret-cap and --largest-mean belong to --finite-time")
     if as_json:
         print(json.dumps(answer))
         return

@@ -172,6 +172,8 @@ class Environment(Protocol):
     """Owns the means and the noise. Constructed as ``cls(streams, *, parameters...)``.
 
     A registered class lists ``examples``, a tuple of parameter sets that show its uses; the contract tests play each.
+    If it takes files or foreign objects for parameters, its static method ``resolve(given)`` returns the parameters
+    with what they hold in their place, as plain data: see `bandits.specs`.
     """
 
     @property

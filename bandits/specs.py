@@ -3,7 +3,10 @@
     agent("ucb1", c=2.0)
     environment("bernoulli", means=[0.9, 0.8])
 
-A parameter is a keyword-only argument of the constructor; its annotation says which values it takes.
+A parameter is a keyword-only argument of the constructor; its annotation says which values it takes. A declaration is
+plain data (numbers, words, lists): it is written to run.json, hashed into the keys of cells and sent to workers.
+A class that also takes files or foreign objects says so with a static method ``resolve``, which replaces them by what
+they hold where the declaration is made: neither a later change to the file nor its absence matters to a run.
 """
 
 from __future__ import annotations
@@ -15,13 +18,14 @@ import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from .errors import BadParameter, BanditsError, did_you_mean, in_one_line
+from .errors import BadParameter, BanditsError, UsageError, did_you_mean, in_one_line
 from .registry import lookup
 
 __all__ = ["Spec", "agent", "environment", "plain", "written"]
@@ -35,6 +39,15 @@ class Spec:
     name: str
     given: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        """Put what files and foreign objects hold in their place, now, whatever becomes of them.
+
+        What fails is said once the parameters are needed: a worker, or ``resume``, loads an experiment's file without
+        the files that it names, and has its parameters from elsewhere.
+        """
+        with suppress(UsageError):
+            vars(self)["given"] = _without_files(self)
+
     @cached_property
     def parameters(self) -> dict[str, Any]:
         """All parameters, checked against the constructor, defaults filled in.
@@ -42,6 +55,7 @@ class Spec:
         Raises:
             UnknownName, BadParameter: There is no such agent or environment, or it has no such parameter.
         """
+        vars(self)["given"] = _without_files(self)
         return _resolve(self)
 
     @property
@@ -93,6 +107,20 @@ def agent(name: str, **parameters: Any) -> Spec:
 def environment(name: str, **parameters: Any) -> Spec:
     """Declare an environment: ``environment("bernoulli", means=[0.9, 0.8])``."""
     return Spec("environment", name, parameters)
+
+
+def _without_files(spec: Spec) -> dict[str, Any]:
+    """Apply the class's ``resolve``, if it has one, to what was given.
+
+    Raises:
+        UnknownName: There is no such agent or environment, yet.
+        BadParameter: A file cannot be read, or an object is not what it should be.
+    """
+    resolve = getattr(lookup(spec.kind, spec.name).target, "resolve", dict)
+    try:
+        return dict(resolve(spec.given))
+    except (ValueError, TypeError) as error:
+        raise BadParameter(f"{spec.kind} '{spec.name}': {error}") from error
 
 
 def _resolve(spec: Spec) -> dict[str, Any]:
@@ -217,10 +245,13 @@ def _describe(hint: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value as a label shows it: numbers without trailing zeros, long lists by their ends."""
+    """A value as a label shows it: numbers without trailing zeros, long lists by their ends, matrices by shape."""
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
     if isinstance(value, list | tuple | np.ndarray):
+        widths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in value}
+        if len(widths) == 1 and max(widths) > 4:
+            return f"[{len(value)} x {max(widths)}]"
         items = [_short(v) for v in value]
         if len(items) > 4:
             items = [*items[:2], "...", items[-1]]

@@ -110,10 +110,23 @@ def print_bound(means: Sequence[float], answer: dict[str, Any]) -> None:
         print(f"exact constant     {number(exact, 8)}  (Graves-Lai; the best arm does not see itself)")
     if horizon:
         print(f"regret by T        {number(math.inf if answer['regret'] is None else answer['regret'], 8)}")
+    if "finite_time" in answer:
+        _print_finite_time(answer["finite_time"])
     if answer["status"] == "infinite":
         print("An arm that nobody sees may be the best one: no policy is consistent.")
     if answer["status"] == "free":
         print("Playing the best arm shows all that matters: regret grows more slowly than ln T.")
+
+
+def _print_finite_time(found: dict[str, Any]) -> None:
+    regret = math.inf if found["regret"] is None else found["regret"]
+    cap, largest = number(found["regret_cap"]), number(found["largest_mean"])
+    print(
+        f"at T itself        {number(regret, 8)}  (EXPERIMENTAL: recalled from memory of Wu et al. 2015, not checked;"
+    )
+    print(f"                   for policies of regret at most {cap} wherever means lie in [0, {largest}])")
+    if found["regret"] is None:
+        print("By this formula no policy keeps to that cap over so many rounds.")
 
 
 def _or_dash(value: float | None) -> str:

@@ -17,9 +17,7 @@ References:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -30,10 +28,10 @@ from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
 from bandits.streams import Streams
 
-__all__ = ["GaussianSideObservations"]
+from ._sight import Graph, Sigma, instance
+from ._sight_sources import resolve
 
-Entry = float | str | None
-Graph = Literal["standard", "full", "cycle", "star", "revealing"]
+__all__ = ["GaussianSideObservations"]
 
 
 @kernel
@@ -82,34 +80,61 @@ class GaussianSideObservations:
 
     Agents know the matrix, not the means. If every arm sees itself, agents for Gaussian rewards play unchanged.
 
+    What a run declares is the matrix and the graph themselves, never where they came from: a file is read, and a graph
+    object turned into its edges, where the declaration is made. So a run is resumed, verified and played on other
+    machines without the file, and two files with the same numbers are the same environment. What is drawn depends on
+    ``draw`` alone, neither on the seed of the run nor on the replication.
+
     Args:
         streams: Random streams of the batch.
-        means: Mean of each arm.
+        means: Mean of each arm; if left out, drawn uniformly from [0, 1].
         sigma: Noise levels, K lists of K numbers, the row being the arm that is played and the column the arm that is
-            seen; inf, "inf" or null where nothing is seen, 0 where it is seen without noise. Or one number, the
-            level of every pair of the ``graph`` that sees.
+            seen; inf, "inf" or null where nothing is seen, 0 where it is seen without noise. Or the name of a CSV or
+            Parquet file with these numbers, where an empty cell is infinite, too. Or one number, the level of every
+            pair of the ``graph`` that sees. Or, for the graph "random", [low, high]: levels between arms are uniform
+            on this interval, and its geometric mean is the level with which an arm sees itself.
         graph: Who sees whom, every arm seeing itself: "standard" (nothing else), "full" (all see all), "cycle"
-            (both neighbours), "star" (arm 0 sees all, and all see it), "revealing" (arm 0 sees all); or lists of
-            arms that see each other: pairs are the edges of an undirected graph, disjoint lists are cliques.
+            (both neighbours), "star" (arm 0 sees all, and all see it), "revealing" (arm 0 sees all), "random" (each
+            arm sees each other one with probability ``density``); or lists of arms that see each other: pairs are
+            the edges of an undirected graph, disjoint lists are cliques. From Python also a networkx graph whose nodes
+            are the arms 0..K-1.
+        directed: Whether pairs [i, j] in ``graph`` mean only that playing i shows j.
+        n_arms: Number of arms K, where neither means nor a matrix says it.
+        density: Probability that one arm sees another, for the graph "random".
+        draw: Number 0, 1, 2, ... of the instance, where means or graph are drawn.
     """
 
     examples = (
         {"means": [0.5, 0.2, 0.1], "sigma": [[1.0, 0.5, "inf"], [2.0, 1.0, 0.0], [None, 0.7, 1.5]]},
         {"means": [0.2, 0.5, 0.4, 0.3], "graph": [[0, 1], [1, 2, 3]], "sigma": 0.5},
         {"means": [0.4, 0.6, 0.5], "sigma": [[1.0, 1.0, 2.0], ["inf", "inf", 1.0], ["inf", 0.5, 1.0]]},
+        {"means": [0.4, 0.6, 0.5], "graph": [[0, 1], [1, 2], [2, 1]], "directed": True},
+        {"graph": "random", "n_arms": 10, "density": 0.3, "sigma": [0.5, 2.0], "draw": 3},
     )
+    resolve = staticmethod(resolve)
 
     def __init__(
         self,
         streams: Streams,
         *,
-        means: Sequence[float],
-        sigma: float | Sequence[Sequence[Entry]] = 1.0,
-        graph: Graph | Sequence[Sequence[int]] | None = None,
+        means: Sequence[float] | None = None,
+        sigma: Sigma = 1.0,
+        graph: Graph | None = None,
+        directed: bool = False,
+        n_arms: int | None = None,
+        density: float | None = None,
+        draw: int = 0,
     ) -> None:
-        self.means = _finite(means)
+        self.means, self.sigma = instance(
+            means=means,
+            sigma=sigma,
+            graph=graph,
+            directed=directed,
+            n_arms=n_arms,
+            density=density,
+            draw=draw,
+        )
         n_arms = self.means.size
-        self.sigma = _matrix(sigma, graph, n_arms)
         self._gaps = self.means.max() - self.means
         self._levels = np.ascontiguousarray(np.where(np.isfinite(self.sigma), self.sigma, -1.0).T)  # row: arm seen
         self._key = streams.reward.key
@@ -157,72 +182,3 @@ class GaussianSideObservations:
         except ValueError:
             return None
         return Bound("Graves-Lai bound", np.array([constant])) if np.isfinite(constant) else None
-
-
-def _finite(means: Sequence[float]) -> FloatArray:
-    values = np.asarray(means, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"means must be a list of numbers, one for each arm and at least one, got {means!r}")
-    for k in np.flatnonzero(~np.isfinite(values)):
-        raise ValueError(f"means[{k}] = {values[k]:g} is not a finite number")
-    return values
-
-
-def _matrix(
-    sigma: float | Sequence[Sequence[Entry]], graph: Graph | Sequence[Sequence[int]] | None, n_arms: int
-) -> FloatArray:
-    """Noise levels (K, K), checked: infinite where nothing is seen."""
-    if isinstance(sigma, int | float):
-        if graph is None:
-            raise ValueError(f"sigma is the one number {sigma:g}: say who sees whom with graph=, or give K lists of K")
-        if not 0 <= sigma < np.inf:
-            raise ValueError(f"sigma must be at least 0 and finite beside a graph, got {sigma:g}")
-        return np.where(_sees(graph, n_arms), float(sigma), np.inf)
-    if graph is not None:
-        raise ValueError("graph goes with one number for sigma: a matrix of levels says already who sees whom")
-    if len(sigma) != n_arms:
-        raise ValueError(f"sigma has {len(sigma)} rows, expected {n_arms}: one for each of the means")
-    for i, row in enumerate(sigma):
-        if len(row) != n_arms:
-            raise ValueError(f"sigma[{i}] has {len(row)} entries, expected {n_arms}: sigma is K lists of K numbers")
-    matrix = np.array([[_level(entry, i, j) for j, entry in enumerate(row)] for i, row in enumerate(sigma)])
-    for j in np.flatnonzero(~np.isfinite(matrix).any(axis=0)):
-        warnings.warn(
-            f"no arm sees arm {j}: column {j} of sigma is infinite, so no agent can know whether it is the best",
-            stacklevel=2,
-        )
-    return matrix
-
-
-def _level(entry: Entry, i: int, j: int) -> float:
-    """One noise level as a number."""
-    wanted = "a noise level is a number of at least 0, or inf where nothing is seen"
-    if entry is None:
-        return np.inf
-    try:
-        level = float(entry)
-    except ValueError as error:
-        raise ValueError(f"sigma[{i}][{j}] = {entry!r}: {wanted}") from error
-    if not level >= 0:
-        raise ValueError(f"sigma[{i}][{j}] = {level:g}: {wanted}")
-    return level
-
-
-def _sees(graph: Graph | Sequence[Sequence[int]], n_arms: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """Whether playing the row's arm shows the column's arm, (K, K)."""
-    sees = np.eye(n_arms, dtype=np.bool_)
-    arms = np.arange(n_arms)
-    if graph == "full":
-        sees[:] = True
-    elif graph == "cycle":
-        sees[arms, (arms + 1) % n_arms] = sees[arms, arms - 1] = True
-    elif graph in ("star", "revealing"):
-        sees[0] = True
-        sees[:, 0] |= graph == "star"
-    elif not isinstance(graph, str):
-        for group in graph:
-            for k in group:
-                if not 0 <= k < n_arms:
-                    raise ValueError(f"graph names the arm {k}, expected 0..{n_arms - 1}")
-            sees[np.ix_(group, group)] = True
-    return sees

@@ -7,7 +7,10 @@ import math
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from bandits import Streams, environment
 
 STANDARD = ("bound", "--means", "0.9,0.7,0.5,0.3", "--sigma", "1")
 BLIND = ("bound", "--means", "1,0.7,0.5", "--sigma", "inf,inf,inf; 1,1,1; 1,1,1")
@@ -48,6 +51,35 @@ def test_files_say_the_same_as_arguments(bandits):
     Path("sigma.csv").write_text("inf,inf,inf\n1,1,1\n1,1,1\n\n")
     from_files = bandits("bound", "--means", "means.csv", "--sigma", "sigma.csv", "--json")
     assert from_files.json == bandits(*BLIND, "--json").json
+
+
+def test_parquet_files_and_empty_cells_are_read_as_the_environment_reads_them(bandits):
+    pd.DataFrame({"mean": [1, 0.7, 0.5]}).to_parquet("means.parquet")
+    pd.DataFrame([[None, None, None], [1, 1, 1], [1, 1, 1]], columns=list("abc"), dtype=float).to_parquet("s.parquet")
+    Path("sigma.csv").write_text(",,\n1,1,1\n1,1,1\n")
+    for sigma in ("s.parquet", "sigma.csv"):
+        answer = bandits("bound", "--means", "means.parquet", "--sigma", sigma, "--json")
+        assert answer.json == bandits(*BLIND, "--json").json
+    spec = environment("gaussian_side_observations", means=[1, 0.7, 0.5], sigma="sigma.csv")
+    assert spec.build(Streams(0, 2)).bound().constants == pytest.approx([answer.json["graves_lai"]])
+
+
+def test_the_experimental_bound_is_said_to_be_so(bandits):
+    arguments = (*STANDARD, "--horizon", 10**6, "--finite-time", "--largest-mean", 2)
+    found = bandits(*arguments, "--json").json["finite_time"]
+    assert found["experimental"] is True
+    assert found["needed"][2] == pytest.approx(10.10309, abs=1e-5)
+    assert (found["regret_cap"], found["largest_mean"]) == (1000.0, 2.0)
+    assert found["regret"] == pytest.approx(
+        sum(g * m for g, m in zip([0, 0.2, 0.4, 0.6], found["needed"], strict=True))
+    )
+    shown = bandits(*arguments).out
+    assert f"at T itself        {found['regret']:.6f}" in shown
+    assert "EXPERIMENTAL: recalled from memory" in shown
+    assert "finite_time" not in bandits(*STANDARD, "--horizon", 10**6, "--json").json
+    hopeless = bandits(*STANDARD, "--horizon", 20, "--finite-time", "--largest-mean", 2, "--regret-cap", 0.01)
+    assert "no policy keeps to that cap" in hopeless.out
+    assert hopeless.code == 0
 
 
 def test_a_row_is_a_diagonal(bandits):
@@ -92,8 +124,23 @@ WRONG = {
     "infinite mean": (["1,inf", "1"], "means[1] = inf is not a finite number"),
     "no such file": (["means.csv", "1"], "--means: cannot read means.csv: No such file"),
     "a folder": (["1,0", "./"], "--sigma: cannot read ./: Is a directory"),
+    "no Parquet": (["1,0", "none.parquet"], "--sigma: cannot read none.parquet: No such file"),
+    "finite time without a horizon": (["1,0", "1", "--finite-time"], "give --horizon T"),
+    "cap alone": (["1,0", "1", "--regret-cap", "3"], "--regret-cap and --largest-mean belong to --finite-time"),
+    "cap of 0": (["1,0", "1", "--horizon", "9", "--finite-time", "--regret-cap", "0"], "regret_cap must be positive"),
+    "large mean": (["2,0", "1", "--horizon", "9", "--finite-time"], "means[0] = 2 lies outside [0, 1]"),
     "kind": (["1,0", "1", "--kind", "exact"], "--kind must be lp or graves_lai, got 'exact'"),
 }
+
+
+def test_a_bad_file_is_named_by_its_place(bandits):
+    Path("sigma.csv").write_text("1,1\n1,x\n")
+    Path("means.csv").write_text("1,,0\n")
+    answer = bandits("bound", "--means", "1,0", "--sigma", "sigma.csv")
+    assert answer.err.startswith("error: --sigma: sigma.csv: row 2, column 2: 'x' is no number; ")
+    assert answer.err.count("\n") == 1
+    answer = bandits("bound", "--means", "means.csv", "--sigma", "1")
+    assert answer.err == "error: --means means.csv: number 2 is empty, expected a number for each arm\n"
 
 
 @pytest.mark.parametrize("what", WRONG)

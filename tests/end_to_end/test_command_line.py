@@ -140,3 +140,23 @@ def test_importing_bandits_is_fast_and_loads_nothing_heavy():
     code = f"import sys, bandits; print(*[m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_run_goes_on_in_other_processes_without_the_file_that_it_was_declared_with(bandits, plugin):
+    """Workers load mine.py afresh, and the matrix that it names is gone."""
+    Path("noise.csv").write_text("1,0.5\n,1\n")
+    file = plugin("""
+from bandits import Experiment, agent, environment
+
+EXPERIMENT = Experiment(
+    name="from_file",
+    environments=[environment("gaussian_side_observations", means=[0.5, 0.2], sigma="noise.csv")],
+    agents=[agent("pooled_ucb")],
+    horizon=20,
+    replications=3,
+)
+""")
+    assert bandits("run", file, "--out", "r", "--quiet", "--backend", "serial").code == 0
+    Path("noise.csv").unlink()
+    assert bandits("resume", "r", "--replications", 6, "--quiet", "--backend", "pool", "--workers", 1).code == 0
+    assert "6 replications, every bit" in bandits("verify", "r", "--sample", 6).out

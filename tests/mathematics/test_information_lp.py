@@ -383,10 +383,58 @@ def test_strong_duality_and_complementary_slackness(instance):
 
 @quickly
 @given(instances())
-def test_side_information_never_hurts(instance):
+def test_the_allocation_is_of_least_cost_and_moves_with_its_arms(instance):
+    """Whatever the order of the arms, it gathers the information, costs the value, and plays no best arm."""
+    means, sigma, rng = instance
+    order = rng.permutation(means.size)
+    found, moved = lower_bound(means, sigma), lower_bound(means[order], sigma[np.ix_(order, order)])
+    back = np.empty(means.size)
+    back[order] = moved.allocation
+    check_feasible(means, sigma, back)
+    assert (means.max() - means) @ back == pytest.approx(found.value, rel=1e-8)
+    assert back[means.argmax()] == 0.0
+
+
+@quickly
+@given(instances())
+def test_the_exact_constant_is_the_program_s_value_or_up_to_twice_that(instance):
+    """Equal wherever the best arm sees itself."""
     means, sigma, _ = instance
-    if np.isinf(np.diag(sigma)).any():
+    program, exact = lower_bound(means, sigma).value, lower_bound(means, sigma, "graves_lai").value
+    best = means.argmax()
+    if np.isfinite(sigma[best, best]):
+        assert exact == program
+    else:
+        assert program * (1 - 1e-9) <= exact <= 2 * program * (1 + 1e-9)
+
+
+@quickly
+@given(instances(), st.integers(2, 4))
+def test_tied_best_arms_pool_what_they_see_and_ask_for_nothing(instance, copies):
+    """Tied arms are one arm that sees with all their precisions at once: HiGHS solves that one's rows."""
+    means, sigma, rng = instance
+    best = rng.permutation(means.size)[:copies]
+    means[best] = 2.0
+    gap, p = means.max() - means, precisions(sigma)
+    others = np.flatnonzero(gap > 0)
+    rows = others[p[np.ix_(best, others)].sum(axis=0) == 0]
+    found = lower_bound(means, sigma)
+    assert (found.allocation[best] == 0).all()
+    if not rows.size:
+        assert found.value == 0.0
         return
+    a, need = p[np.ix_(others, rows)].T / gap[others], 2 / gap[rows] ** 2
+    a, need = a / a.max(axis=1, keepdims=True), need / a.max(axis=1)
+    expected = linprog(np.ones(others.size), A_ub=-a, b_ub=-need / np.median(need), method="highs").fun
+    assert found.value == pytest.approx(expected * np.median(need), rel=1e-6)
+
+
+@quickly
+@given(instances())
+def test_side_information_never_hurts(instance):
+    means, sigma, rng = instance
+    blind = np.isinf(np.diag(sigma))
+    sigma[blind, blind] = np.exp(rng.normal(size=blind.sum()))
     gap, sd = means.max() - means, np.diag(sigma)
     others = gap > 0
     assert lower_bound(means, sigma).value <= (2 * sd[others] ** 2 / gap[others]).sum() * (1 + 1e-9)
