@@ -8,9 +8,9 @@ Each replication draws its theta: a support, and a uniform direction on it. The 
 adversaries choose the error, all of them for each replication:
 
 - "random": epsilon with a random sign;
-- "hide_best": -epsilon sign(<x[a], theta>), so that what is good looks worse and what is bad better;
-- "least_squares": -epsilon sign(<x[a], V^-1 x[a*]>), with V the mean of x x' over the arms and a* the arm with the
-  largest <x[a], theta>, which pushes the estimate of a* by least squares down, by up to epsilon sqrt(d).
+- "hide_best": -epsilon for the arms whose linear part is within 2 epsilon of the largest, +epsilon for the others;
+- "least_squares": epsilon sign(<x[a], V^-1 x[b]>), V being the mean of x x' over the arms. This raises the
+  least-squares estimate of arm b by up to epsilon sqrt(d). Of the arms b that would then look best, it takes the worst.
 
 Regret is measured against the largest mean, errors included. No lower bound on it is known.
 
@@ -89,7 +89,7 @@ class MisspecifiedLinear:
         self.linear = np.empty((n_arms, size))
         self._context = np.ascontiguousarray(np.broadcast_to(self.features, (d, n_arms, size)))
         inner_products(self._context, self.theta, self.linear)
-        self.means = self.linear + epsilon * _signs(adversary, self.features[:, :, 0], self.linear, streams)
+        self.means = self.linear + epsilon * _signs(adversary, self.features[:, :, 0], self.linear, epsilon, streams)
         self._gaps, self._best = np.empty((n_arms, size)), np.empty(size, dtype=np.int64)
         write_gaps(self.means, self._gaps, np.empty(size), self._best)
         self._feedback = Feedback(np.empty(size), np.empty(size))
@@ -149,11 +149,20 @@ def _sparse_directions(streams: Streams, d: int, sparsity: int) -> FloatArray:
     return theta
 
 
-def _signs(adversary: str, features: FloatArray, linear: FloatArray, streams: Streams) -> FloatArray:
+def _signs(adversary: str, features: FloatArray, linear: FloatArray, epsilon: float, streams: Streams) -> FloatArray:
     """Errors in units of epsilon, each 1 or -1, shape (K, B): features (d, K), linear (K, B)."""
     if adversary == "random":
         return np.where(streams.instance.uniforms(0, linear.shape[0]) < 0.5, -1.0, 1.0)
     if adversary == "hide_best":
-        return np.where(linear > 0.0, -1.0, 1.0)
+        return np.where(linear > linear.max(axis=0) - 2.0 * epsilon, -1.0, 1.0)
     influence = features.T @ np.linalg.pinv(features @ features.T) @ features  # (K, K), the same in any batch
-    return np.where(influence[:, linear.argmax(axis=0)] > 0.0, -1.0, 1.0)
+    signs = np.where(influence < 0.0, -1.0, 1.0)
+    push = epsilon * (influence @ signs)  # column b: what the errors that raise arm b do to every estimate
+    worst, chosen = np.full(linear.shape[1], -np.inf), np.zeros(linear.shape[1], dtype=np.int64)
+    for b in range(linear.shape[0]):
+        means = linear + epsilon * signs[:, b, None]
+        fooled = (linear + push[:, b, None]).argmax(axis=0) == b
+        loss = np.where(fooled, means.max(axis=0) - means[b], -1.0)
+        chosen[loss > worst] = b
+        worst = np.maximum(worst, loss)
+    return np.ascontiguousarray(signs[:, chosen])

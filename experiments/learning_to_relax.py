@@ -66,6 +66,9 @@ def save_cost(place: str | Path, out: str | Path | None = None) -> Path:
         style = {"label": "optimum off the grid", "color": "black", "linestyle": ":"}
         _draw(panel, log.curve(here[0], "optimal_iterations"), 1.0, style)
         panel.set(title=name, xlabel="round t", ylabel="mean cost of the first t rounds", xscale="log", yscale="log")
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter("{x:g}")
         panel.grid(alpha=0.25, which="both")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
