@@ -23,6 +23,7 @@ References:
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -72,6 +73,12 @@ def g_optimal_design(features: FloatArray, slack: float = 0.01) -> FloatArray:
     return w
 
 
+@functools.lru_cache(maxsize=16)
+def _known_design(features: bytes, n_arms: int, slack: float) -> FloatArray:
+    """Design of the features (K, d) behind the bytes: once per problem, however many batches play it."""
+    return g_optimal_design(np.frombuffer(features).reshape(n_arms, -1), slack)
+
+
 @register_agent("g_optimal", source="Lattimore, Szepesvari and Weisz (2020), Sect. 3")
 class GOptimal(QueryAndCommit):
     """Queries a G-optimal design, and commits to the best arm of the least-squares fit.
@@ -95,13 +102,13 @@ class GOptimal(QueryAndCommit):
             raise ValueError(f"slack must be at least 1e-6, got {slack:g}: the ascent takes about 1 / slack steps")
         features, sd = fixed_features(problem), largest_noise(problem)
         n_arms, d = features.shape
-        w = g_optimal_design(features, slack)
+        w = _known_design(features.tobytes(), n_arms, slack)
         arms = np.flatnonzero(w)
         factor = 2.0 * sd**2 * d * math.log(2.0 * n_arms / delta) / accuracy**2
         super().__init__(problem, streams, arms, np.maximum(1, np.ceil(factor * w[arms])).astype(np.int64))
         chosen = features[arms]
         inverse = np.linalg.pinv(chosen.T @ (w[arms, None] * chosen))
-        self.design = w
+        self.design = w.copy()
         self.prediction = features @ inverse @ (chosen * w[arms, None]).T  # (K, Q): from means of queries to fits
 
     def choose(self, means: FloatArray) -> IntArray:

@@ -71,7 +71,8 @@ def conjugate_gradients(
 ) -> int:
     """Solve ``(I + s A_0) x = rhs`` from x, in place, and return the iterations.
 
-    It stops when the norm of the residual is below ``tolerance`` times the first one. ``work`` is (5, 2 n + 1, n + 2). An answer above ``cap`` means that the cap was met.
+    It stops when the norm of the residual is below ``tolerance`` times the first one. An answer above ``cap`` means
+    that the cap was met. ``work`` is (5, 2 n + 1, n + 2).
     """
     n = x.shape[1] - 2
     r, z, p, product, sums = work[0], work[1], work[2], work[3], work[4, 0]

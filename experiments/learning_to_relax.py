@@ -8,11 +8,13 @@ each c. All of them meet the same systems. Some minutes on two cores; seconds wi
 Cost against time for every comparator, as the paper draws it, from the log of a run:
 
     from bandits.experiments import save_cost
+
     save_cost("results/learning_to_relax-20260101T000000Z")
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +43,17 @@ EXPERIMENT = register_experiment(
 )
 
 
-def save_cost(place: str | Path, out: str | Path | None = None) -> Path:
+def save_cost(
+    place: str | Path, out: str | Path | None = None, comparators: Sequence[str] = ("optimal_iterations",)
+) -> Path:
     """Draw the mean cost of the first t rounds against t, for every agent of a run, and return the file.
 
-    Bands are 95 % intervals for the mean over the replications. The dotted line is the comparator off the grid that
-    the environment logs in ``optimal_iterations``.
+    Bands are 95 % intervals for the mean over the replications.
 
     Args:
         place: Run folder whose rewards are minus costs.
         out: PNG, SVG or PDF; by default ``figures/cost.png`` in the run folder.
+        comparators: Columns in which the environment logs total costs of others, drawn in black.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -63,8 +67,9 @@ def save_cost(place: str | Path, out: str | Path | None = None) -> Path:
         here = [facts for facts in log.cells if facts.environment == name]
         for i, facts in enumerate(here):
             _draw(panel, log.curve(facts, "reward"), -1.0, {"label": facts.agent, **_style(i)})
-        style = {"label": "optimum off the grid", "color": "black", "linestyle": ":"}
-        _draw(panel, log.curve(here[0], "optimal_iterations"), 1.0, style)
+        for column, line in zip(comparators, (":", "--", "-."), strict=False):
+            style = {"label": column.replace("_", " "), "color": "black", "linestyle": line}
+            _draw(panel, log.curve(here[0], column), 1.0, style)
         panel.set(title=name, xlabel="round t", ylabel="mean cost of the first t rounds", xscale="log", yscale="log")
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_formatter("{x:g}")
