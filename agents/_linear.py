@@ -21,7 +21,8 @@ from bandits.streams import Streams
 
 from ._context import known_context
 from ._index import Tie
-from ._ridge import Ridge, take
+from ._packed import take
+from ._ridge import Ridge
 
 __all__ = ["LinearPolicy", "features_of_arms", "models_of", "parameter_length"]
 
@@ -77,18 +78,28 @@ class LinearPolicy:
         ridge: Lambda, the weight of the prior.
         disjoint: One parameter per arm; None for where all arms have the same features.
         tie: Among equal scores play the "first" arm, or a "random" one.
+        copies: Keep so many of each regression.
 
     Attributes:
         models: The regressions, one for all arms or one for each.
         context: What is known of the contexts.
     """
 
+    regression: type[Ridge] = Ridge
+
     def __init__(
-        self, problem: Problem, streams: Streams, *, ridge: float, disjoint: bool | None = None, tie: Tie = "first"
+        self,
+        problem: Problem,
+        streams: Streams,
+        *,
+        ridge: float,
+        disjoint: bool | None = None,
+        tie: Tie = "first",
+        copies: int = 1,
     ) -> None:
         self.context, n_models = models_of(problem, disjoint)
         self.n_arms, size, d = problem.n_arms, streams.size, self.context.n_features
-        self.models = Ridge(n_models, d, size, ridge)
+        self.models = self.regression(copies * n_models, d, size, ridge)
         self._tie = streams.ties if tie == "random" else None
         self._x = np.empty((d, 1, size))
         self._chosen, self._ones = np.empty((d, size)), np.ones(size)
@@ -117,6 +128,8 @@ class LinearPolicy:
             argmax(scores, self._action, self._best)
         else:
             argmax_random(scores, self._tie.uniforms(t, self.n_arms), self._action, self._best)
+        if np.isnan(self._best).any():
+            raise FloatingPointError("a score is not a number: features or rewards are NaN, infinite or too large")
         return self._action
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:

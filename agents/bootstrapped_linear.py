@@ -29,7 +29,7 @@ from bandits.streams import Streams
 
 from ._index import Tie
 from ._linear import LinearPolicy
-from ._ridge import Ridge, take
+from ._packed import take
 
 __all__ = ["BootstrappedLinear"]
 
@@ -79,11 +79,10 @@ class BootstrappedLinear(LinearPolicy):
             raise ValueError(f"replicates must be at least 1, got {replicates}: it is the number of regressions")
         if not 0 <= prior_sd < math.inf:
             raise ValueError(f"prior_sd must be at least 0 and finite, got {prior_sd}")
-        super().__init__(problem, streams, ridge=ridge, disjoint=disjoint, tie=tie)
+        super().__init__(problem, streams, ridge=ridge, disjoint=disjoint, tie=tie, copies=replicates)
         self.replicates = replicates
-        self._per_replicate = self.models.log_det.shape[0]  # one model, or one for each arm
-        d, n = self.context.n_features, replicates * self._per_replicate
-        self.models = Ridge(n, d, streams.size, ridge)
+        d, n = self.models.theta.shape[:2]
+        self._per_replicate = n // replicates  # one model, or one for each arm
         self.models.theta[:] = prior_sd * streams.agent.normals(0, d * n).reshape(d, n, streams.size)
         self.models.moment[:] = ridge * self.models.theta
         self._thresholds = POISSON if weights == "poisson" else DOUBLE_OR_NOTHING

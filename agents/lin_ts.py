@@ -12,7 +12,7 @@ of order d^(3/2) sqrt(T), holds for any parameter but needs ``inflate``:
     v = R sqrt(9 d log(t / delta))
 
 whose constants make it say something from some 10^9 rounds on. The sample is ``lower'^-1 (lower^-1 moment + v z)`` with
-z standard normal and ``lower lower' = V`` factorised in every round, so no rounding errors pile up.
+z standard normal and ``lower lower' = V`` factorised afresh whenever V changes, so no rounding errors pile up.
 
 References:
     [1] Agrawal and Goyal, "Thompson Sampling for Contextual Bandits with Linear Payoffs", ICML 2013, Algorithm 1 and
@@ -26,43 +26,18 @@ import math
 
 import numpy as np
 
-from bandits.kernels import inner_products, kernel, log
+from bandits.kernels import inner_products, log
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
 
 from ._index import Tie
 from ._linear import LinearPolicy
-from ._ridge import Ridge, solve_lower, solve_upper, take
+from ._packed import take
+from ._ridge import Posterior
 from .thompson_gaussian import noise_scale
 
-__all__ = ["LinTS", "draw_parameters"]
-
-
-@kernel
-def add_scaled(x: FloatArray, factor: float, out: FloatArray) -> None:
-    """Add ``factor * x`` to out, both (d, B)."""
-    for i in range(x.shape[0]):
-        for b in range(x.shape[1]):
-            out[i, b] += factor * x[i, b]
-
-
-def draw_parameters(models: Ridge, v: float, normals: FloatArray, out: FloatArray) -> None:
-    """Draw every model's parameter from N(theta, v^2 gram^-1).
-
-    Args:
-        models: M regressions of d features.
-        v: Standard deviation in units of the regression's noise.
-        normals: Standard normals, shape (M d, B).
-        out: Where the samples go, shape (d, M, B).
-    """
-    for m, z in enumerate(normals.reshape(-1, models.d, normals.shape[1])):
-        lower = models.factor(m)
-        sample = models.moment[:, m].copy()
-        solve_lower(lower, sample)
-        add_scaled(z, v, sample)
-        solve_upper(lower, sample)
-        out[:, m] = sample
+__all__ = ["LinTS"]
 
 
 @register_agent("lin_ts", source="Agrawal and Goyal (2013), Alg. 1")
@@ -80,6 +55,9 @@ class LinTS(LinearPolicy):
         disjoint: One parameter per arm; null for where all arms have the same features.
         tie: Among equal scores play the "first" arm, or a "random" one.
     """
+
+    regression = Posterior
+    models: Posterior
 
     def __init__(
         self,
@@ -111,10 +89,11 @@ class LinTS(LinearPolicy):
     def score(self, t: int, x: FloatArray, out: FloatArray) -> None:
         """Write the mean of every arm under the sample."""
         self._stream.normals(t, self._normals.shape[0], self._normals)
-        draw_parameters(self.models, self.v(t), self._normals, self._sample)
+        self.models.draw(self.v(t), self._normals, self._sample)
         inner_products(x, self._sample, out)
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round; theta and the inverse are not needed."""
         take(self._x, action, self._chosen)
         self.models.add(action, self._chosen, feedback.reward, self._ones)
+        self.models.factorise(action)

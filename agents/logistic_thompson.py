@@ -31,34 +31,42 @@ from bandits.streams import Streams
 
 from ._index import Tie
 from ._linear import LinearPolicy
-from ._ridge import take
-from .lin_ts import draw_parameters
+from ._packed import take
+from ._ridge import Posterior
 
 __all__ = ["LogisticThompson"]
 
 
 @kernel
 def find_modes(
-    prediction: FloatArray, square: FloatArray, reward: FloatArray, response: FloatArray, weight: FloatArray
+    prediction: FloatArray,
+    square: FloatArray,
+    reward: FloatArray,
+    response: FloatArray,
+    weight: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
 ) -> None:
-    """Working response and weight at the mode, given ``x' m`` and ``x' H^-1 x``: all are (B,).
+    """Working response and weight at the mode, given ``x' m`` and ``x' H^-1 x``: all are (B,), low and high scratch.
 
     The step s solves ``s = r - logistic(prediction + s square)``; it lies in [r - 1, r], and the difference of both
     sides increases in s: Newton's method, with bisection where it would leave what is left of the interval.
     """
     for b in range(reward.size):
-        low, high = reward[b] - 1.0, reward[b]
-        s = reward[b] - 0.5
-        p = 0.5
-        for _ in range(25):
-            z = prediction[b] + s * square[b]
-            p = 1.0 / (1.0 + exp(-z))
+        low[b] = reward[b] - 1.0
+        high[b] = reward[b]
+        response[b] = reward[b] - 0.5
+    for _ in range(40):
+        for b in range(reward.size):
+            s = response[b]
+            p = 1.0 / (1.0 + exp(-(prediction[b] + s * square[b])))
             excess = s - reward[b] + p
-            high = s if excess > 0.0 else high
-            low = low if excess > 0.0 else s
+            high[b] = s if excess > 0.0 else high[b]
+            low[b] = low[b] if excess > 0.0 else s
             step = s - excess / (1.0 + square[b] * p * (1.0 - p))
-            s = step if (step > low) & (step < high) else 0.5 * (low + high)
-        z = prediction[b] + s * square[b]
+            response[b] = step if (step > low[b]) & (step < high[b]) else 0.5 * (low[b] + high[b])
+    for b in range(reward.size):
+        z = prediction[b] + response[b] * square[b]
         p = 1.0 / (1.0 + exp(-z))
         w = p * (1.0 - p)
         weight[b] = w if w > 1e-12 else 1e-12
@@ -77,6 +85,9 @@ class LogisticThompson(LinearPolicy):
         disjoint: One parameter per arm; null for where all arms have the same features.
         tie: Among equal scores play the "first" arm, or a "random" one.
     """
+
+    regression = Posterior
+    models: Posterior
 
     def __init__(
         self,
@@ -98,12 +109,12 @@ class LogisticThompson(LinearPolicy):
         self._sample = np.empty_like(self.models.theta)
         self._normals = np.empty((self._sample.shape[0] * self._sample.shape[1], streams.size))
         self._predictions = np.empty_like(self._scores)
-        self._response, self._weight = np.empty(streams.size), np.empty(streams.size)
+        self._response, self._weight, self._low, self._high = np.empty((4, streams.size))
 
     def score(self, t: int, x: FloatArray, out: FloatArray) -> None:
         """Write the score of every arm under the sample."""
         self._stream.normals(t, self._normals.shape[0], self._normals)
-        draw_parameters(self.models, self.v, self._normals, self._sample)
+        self.models.draw(self.v, self._normals, self._sample)
         inner_products(x, self._sample, out)
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
@@ -111,9 +122,10 @@ class LogisticThompson(LinearPolicy):
         inner_products(self._x, self.models.theta, self._predictions)
         self.models.squares(self._x, self._squares)
         prediction, square = self._of_arm(self._predictions, action), self._of_arm(self._squares, action)
-        find_modes(prediction, square, feedback.reward, self._response, self._weight)
+        find_modes(prediction, square, feedback.reward, self._response, self._weight, self._low, self._high)
         take(self._x, action, self._chosen)
         self.models.absorb(action, self._chosen, self._response, self._weight)
+        self.models.factorise(action)
         self.models.refresh(t)
 
     def _of_arm(self, table: FloatArray, action: IntArray) -> FloatArray:

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from bandits.kernels import argmax, kernel, log
+from bandits.kernels import kernel, log
 from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
@@ -114,6 +114,6 @@ class SquareCB(LinearPolicy):
         """Draw one arm per replication: int64, shape (B,)."""
         self._x = features_of_arms(context)
         self.score(t, self._x, self._scores)
-        argmax(self._scores, self._action, self._best)
-        inverse_gap_weights(self._scores, self.gamma, self._action, self._best, self._probabilities)
+        best = self.largest(t, self._scores)
+        inverse_gap_weights(self._scores, self.gamma, best, self._best, self._probabilities)
         return self._stream.categorical(t, self._probabilities)

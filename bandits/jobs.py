@@ -14,7 +14,7 @@ import pyarrow as pa
 from .errors import PlayError, in_one_line
 from .experiment import Cell
 from .loop import MIN_LANES, batch_size, play
-from .protocol import Estimate, Resources
+from .protocol import Estimate, Problem, Resources
 from .streams import Streams
 
 if TYPE_CHECKING:
@@ -63,15 +63,19 @@ class SimulationJob:
     def _batch(self) -> int:
         if self.batch is not None:
             return max(1, min(self.batch, self.replications))
-        batch = batch_size(self._n_arms, self.replications)
+        batch = batch_size(self._problem, self.replications)
         if "pulls" in self.cell.extras:  # the log of one batch has an entry per checkpoint, arm and lane
             batch = min(batch, _PULLS_BYTES // (4 * self._n_arms * len(self.cell.checkpoints)))
         return max(MIN_LANES, batch)
 
     @cached_property
+    def _problem(self) -> Problem:
+        problem: Problem = self.cell.build_environment(Streams(self.cell.seed, MIN_LANES)).problem
+        return problem
+
+    @property
     def _n_arms(self) -> int:
-        n_arms: int = self.cell.build_environment(Streams(self.cell.seed, MIN_LANES)).problem.n_arms
-        return n_arms
+        return self._problem.n_arms
 
     def prepare(self) -> None:
         """Play some rounds of the least batch, which compiles the kernels or loads them from disk."""

@@ -4,10 +4,11 @@ In round t the agent sees a vector of d features ``x[a]`` for each arm, plays on
 
     reward = <x[a], theta> + sd[a] * z,    z standard normal.
 
-The parameter is one for all arms, or one per arm (``disjoint``). Features are given, or drawn: in every round anew, or
-once per replication (``fixed``), which makes it a Gaussian bandit with K arms whose means lie in a space of dimension
-d. With ``shared`` one vector goes with all arms, each of which has its own parameter. Regret is measured against the
-best arm of the round. No lower bound is given: for features that change none is known that holds instance by instance.
+With the logistic ``link`` the reward is 1 with probability ``1 / (1 + exp(-<x[a], theta>))``, else 0. The parameter is
+one for all arms, or one per arm (``disjoint``). Features are given, or drawn: in every round anew, or once per
+replication (``fixed``), which makes it a bandit with K arms whose means lie in a space of dimension d. With ``shared``
+one vector goes with all arms, each of which has its own parameter. Regret is measured against the best arm of the
+round. No lower bound is given: for features that change none is known that holds instance by instance.
 
 References:
     [1] Abbasi-Yadkori, Pal and Szepesvari, "Improved Algorithms for Linear Stochastic Bandits", NeurIPS 2011.
@@ -23,12 +24,12 @@ from typing import Literal
 
 import numpy as np
 
-from bandits.kernels import inner_products, inverse_root, kernel
+from bandits.kernels import exp, inner_products, inverse_root, kernel
 from bandits.protocol import Context, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
 from bandits.streams import Stream, Streams
 
-from ._arms import gaussian_round
+from ._arms import bernoulli_round, gaussian_round
 from .gaussian import noise_levels
 
 __all__ = ["Linear"]
@@ -77,9 +78,17 @@ def write_gaps(means: FloatArray, gaps: FloatArray, best_mean: FloatArray, best:
             gaps[a, b] = best_mean[b] - means[a, b]
 
 
+@kernel
+def squash(means: FloatArray) -> None:
+    """Replace every number by its logistic function."""
+    for a in range(means.shape[0]):
+        for b in range(means.shape[1]):
+            means[a, b] = 1.0 / (1.0 + exp(-means[a, b]))
+
+
 @register_environment("linear", source="Abbasi-Yadkori, Pal and Szepesvari (2011); Li et al. (2010)")
 class Linear:
-    """Arms whose means are linear in features that the agent sees, with Gaussian noise of known level.
+    """Arms whose means are linear in features that the agent sees, with Gaussian noise of known level; or logistic.
 
     Args:
         streams: Random streams of the batch.
@@ -93,7 +102,8 @@ class Linear:
             sphere of radius ``parameter_norm``.
         disjoint: Draw one parameter per arm.
         parameter_norm: Length S of a parameter that is drawn.
-        sd: Standard deviation of the noise, one number or one per arm.
+        sd: Standard deviation of the noise, one number or one per arm; not used with the logistic link.
+        link: "identity", or "logistic" for rewards 0 and 1 whose log odds are linear.
     """
 
     examples = (
@@ -101,6 +111,7 @@ class Linear:
         {"features": [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], "parameter": [0.3, 0.4], "sd": [0.5, 1.0, 0.2]},
         {"features": "cube", "n_arms": 3, "n_features": 2, "fixed": True, "parameter_norm": 2.0},
         {"features": "gaussian", "n_arms": 3, "n_features": 2, "disjoint": True, "sd": 0.5},
+        {"n_arms": 4, "n_features": 3, "link": "logistic", "parameter_norm": 3.0},
         {"n_arms": 3, "n_features": 2, "shared": True, "parameter": [[1.0, 0.0], [0.0, 1.0], [-0.6, -0.8]]},
     )
 
@@ -117,6 +128,7 @@ class Linear:
         disjoint: bool = False,
         parameter_norm: float = 1.0,
         sd: float | Sequence[float] = 1.0,
+        link: Literal["identity", "logistic"] = "identity",
     ) -> None:
         self._law = features if isinstance(features, str) else None
         given = None if isinstance(features, str) else table(features, "features")
@@ -126,7 +138,7 @@ class Linear:
         self._shape = (d, 1 if shared else n_arms, streams.size)
         self.theta, norm = _parameter(streams, parameter, n_arms, d, disjoint or shared, parameter_norm)
         self._context_stream, self._noise = streams.context, streams.reward
-        self._sd = noise_levels(sd, n_arms)
+        self._sd = noise_levels(sd, n_arms) if link == "identity" else None
         self._scratch = np.empty(streams.size)
         self._best = np.empty(streams.size, dtype=np.int64)
         self.means, self._gaps = np.empty((n_arms, streams.size)), np.empty((n_arms, streams.size))
@@ -139,9 +151,14 @@ class Linear:
         self._fixed = fixed or given is not None
         if self._fixed:
             self._set_means()
-        self.problem = Problem(n_arms=n_arms, noise_sd=self._sd.copy(), context=self._facts(given, shared, norm))
+        self.problem = Problem(
+            n_arms=n_arms,
+            noise_sd=None if self._sd is None else self._sd.copy(),
+            reward_range=(0.0, 1.0) if self._sd is None else None,
+            context=self._facts(given, shared, None if self._sd is None else norm),
+        )
 
-    def _facts(self, given: FloatArray | None, shared: bool, parameter_norm: float) -> Context:
+    def _facts(self, given: FloatArray | None, shared: bool, parameter_norm: float | None) -> Context:
         norms = {"sphere": 1.0, "cube": 1.0, "gaussian": None}
         half = 1.0 / math.sqrt(self._shape[0])
         ranges = {"sphere": (-1.0, 1.0), "cube": (-half, half), "gaussian": None}
@@ -168,6 +185,8 @@ class Linear:
 
     def _set_means(self) -> None:
         inner_products(self._x, self.theta, self.means)
+        if self._sd is None:
+            squash(self.means)
         write_gaps(self.means, self._gaps, self._scratch, self._best)
 
     def observe(self, t: int) -> FloatArray:
@@ -179,8 +198,11 @@ class Linear:
 
     def step(self, t: int, action: IntArray) -> Feedback:
         """Play one round; call `observe` first."""
-        out = self._feedback
-        gaussian_round(self.means, self._gaps, self._sd, action, self._noise.normal(t), out.reward, out.regret)
+        out, noise = self._feedback, self._noise
+        if self._sd is None:
+            bernoulli_round(self.means, self._gaps, action, noise.uniform(t), out.reward, out.regret)
+        else:
+            gaussian_round(self.means, self._gaps, self._sd, action, noise.normal(t), out.reward, out.regret)
         return out
 
     def best_action(self, t: int) -> IntArray:
