@@ -38,6 +38,9 @@ unit: $(READY_DEV)
 reproduce: $(READY)  ## run the long experiments (an hour or so on two cores)
 	$(BIN)/bandits run chapelle_li --report
 	$(BIN)/bandits run nonstationary --report
+	$(BIN)/bandits run learning_to_relax --report
+	$(BIN)/bandits run heat_equation --report
+	$(BIN)/bandits run misspecified_linear --report
 
 bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine
 	$(BIN)/bandits bench
