@@ -2,14 +2,14 @@
 
 5000 Crank-Nicolson steps on 25 x 25 and 50 x 50 points, 20 values of omega, the cost of a step the iterations of
 conjugate gradients; learners (Tsallis-INF, its copy in six bins of the diffusion, and ChebCB) against fixed values and
-the best of every step. Three trials, as in the paper, which differ by the learners' draws alone. About a minute,
-nearly all of it for solving every system with every omega once; the paper goes on to 400 x 400 points:
-``--set heat_equation.points=100`` takes some ten minutes. Cost against time, with conjugate gradients without
-preconditioner and the golden-section optimum of every step beside it:
+the best of every step. Three trials, as in the paper, which differ by the learners' draws alone. A minute or two on a
+core, nearly all of it for solving every system with every omega once (each worker process does so for itself); the
+paper goes on to 400 x 400 points, and ``--set heat_equation.points=100`` takes five times as long. Cost against time,
+with conjugate gradients without preconditioner and what a golden-section search finds for every step beside it:
 
     from bandits.experiments import save_cost
 
-    save_cost("RUN", comparators=["optimal_iterations", "plain_iterations"])
+    save_cost("RUN", comparators=["golden_iterations", "plain_iterations"])
 """
 
 from bandits import Experiment, agent, environment, register_experiment

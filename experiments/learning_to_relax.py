@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bandits import Experiment, agent, environment, load, register_experiment
+from bandits.errors import BadParameter
 
 __all__ = ["save_cost"]
 
@@ -54,11 +55,21 @@ def save_cost(
         place: Run folder whose rewards are minus costs.
         out: PNG, SVG or PDF; by default ``figures/cost.png`` in the run folder.
         comparators: Columns in which the environment logs total costs of others, drawn in black.
+
+    Raises:
+        BadParameter: The log has no such column, or the file has another ending.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     log = load(place)
+    path = Path(place) / "figures" / "cost.png" if out is None else Path(out)
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise BadParameter(f"a figure ends in .png, .svg or .pdf, got {path}")
+    for missing in set(comparators) - set(log.to_pandas(at=log.cells[0].horizon).columns):
+        raise BadParameter(
+            f"the log of {place} has no column '{missing}': its environment does not log this comparator"
+        )
     environments = list(dict.fromkeys(facts.environment for facts in log.cells))
     figure = Figure(figsize=(5.6 * len(environments) + 0.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -77,7 +88,6 @@ def save_cost(
         panel.grid(alpha=0.25, which="both")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    path = Path(place) / "figures" / "cost.png" if out is None else Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     return path

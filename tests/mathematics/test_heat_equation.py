@@ -130,7 +130,7 @@ def test_regret_and_comparators():
         optimal += env._table.others[t - 1][1]
     log = env.log(180)
     assert (log["plain_iterations"] == plain).all()
-    assert (log["optimal_iterations"] == optimal).all()
+    assert (log["golden_iterations"] == optimal).all()
     assert (log["unsolved"] == 0).all()
     assert optimal < 0.5 * plain
 
