@@ -36,7 +36,8 @@ from bandits.protocol import Context, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
 from bandits.streams import Streams
 
-from ._sor import SorBatch, check_definite, check_solver
+from ._sor import check_definite, check_solver
+from ._sor_batch import SorBatch
 from ._sor_theory import best_omega, jacobi_radius, sor_radius
 
 __all__ = ["Relaxation"]

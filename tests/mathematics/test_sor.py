@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bandits.environments._sor import SLOTS, SorBatch, finish, sor, sweep
+from bandits.environments._sor import sor
+from bandits.environments._sor_batch import SLOTS, SorBatch, finish, sweep
 from bandits.environments._sor_theory import best_omega, iteration_bound, jacobi_radius, sor_radius
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
