@@ -28,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.kernels import kernel, log
+from bandits.kernels import count_pulls, kernel, log
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
@@ -46,7 +46,7 @@ def play_phase(
     stand_in: IntArray,
     mean: FloatArray,
     seen: FloatArray,
-    plays: FloatArray,
+    pulls: IntArray,
     left: NDArray[np.bool_],
     phase: IntArray,
     action: IntArray,
@@ -71,7 +71,7 @@ def play_phase(
             n, radius, fewest = phases[m, 0], phases[m, 1], phases[m, 2]
             for k in range(n_arms):
                 if count >= fewest:
-                    if plays[k, b] < targets[m, k]:
+                    if pulls[k, b] < targets[m, k]:
                         arm = k
                         break
                 elif left[k, b] and seen[k, b] < n:
@@ -82,13 +82,6 @@ def play_phase(
                     left[k, b] = left[k, b] and mean[k, b] + radius >= mean[top, b] - radius
                 phase[b] = m + 1
         action[b] = arm
-
-
-@kernel
-def count_play(action: IntArray, plays: FloatArray) -> None:
-    """Count the plays of each arm (K, B)."""
-    for b in range(action.size):
-        plays[action[b], b] += 1.0
 
 
 @register_agent("ucb_lp", source="Buccapatnam, Eryilmaz and Shroff (2014)")
@@ -126,7 +119,7 @@ class UCBLP(PooledPolicy):
         self._stand_in = np.where(side.blind, side.best_observer, np.arange(self.n_arms))
         self.left = np.repeat(side.visible[:, None], streams.size, axis=1)
         self.phase = np.zeros(streams.size, dtype=np.int64)
-        self.plays = np.zeros_like(self.mean)
+        self.pulls = np.zeros(self.mean.shape, dtype=np.int64)
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
@@ -136,7 +129,7 @@ class UCBLP(PooledPolicy):
             self._stand_in,
             self.mean,
             self.information,
-            self.plays,
+            self.pulls,
             self.left,
             self.phase,
             self._action,
@@ -145,7 +138,7 @@ class UCBLP(PooledPolicy):
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
         """Absorb one round."""
-        count_play(action, self.plays)
+        count_pulls(action, self.pulls)
         super().update(t, action, feedback)
 
 

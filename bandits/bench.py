@@ -57,12 +57,29 @@ _SIGMA = [
 ]
 _SIDE = environment("gaussian_side_observations", means=np.linspace(0.0, 0.9, 10).tolist(), sigma=_SIGMA)
 _LINEAR = environment("linear", n_arms=10, n_features=10)
+# The same levels where each arm sees itself and three in ten of the others, so that the program has something to solve.
+_SPARSE = environment(
+    "gaussian_side_observations",
+    means=np.linspace(0.0, 0.9, 10).tolist(),
+    sigma=[
+        [_SIGMA[i][j] if i == j or (53 * (10 * i + j) + 7) % 100 < 30 else math.inf for j in range(10)]
+        for i in range(10)
+    ],
+)
 
 WORKLOADS = (
     Workload("W1", "Gaussian UCB1, K = 10", _GAUSSIAN, agent("ucb1"), normals=1),
     Workload("W2", "Bernoulli Thompson (Beta), K = 10", _BERNOULLI, agent("thompson_beta"), normals=20, uniforms=21),
     Workload("W2b", "Gaussian Thompson, K = 10", _GAUSSIAN, agent("thompson_gaussian"), normals=11),
     Workload("W3", "Pooled UCB, all K = 10 arms observed", _SIDE, agent("pooled_ucb"), normals=10),
+    Workload(
+        "W4",
+        "LP tracking, program re-solved in every round, K = 10",
+        _SPARSE,
+        agent("lp_tracking", always_solve=True),
+        normals=10,
+    ),
+    Workload("W4b", "LP tracking as it runs, K = 10", _SPARSE, agent("lp_tracking"), normals=10),
     Workload("W5", "LinUCB, K = 10 arms with d = 10 fresh features each", _LINEAR, agent("linucb"), normals=101),
     Workload("numpy", "Gaussian UCB1 in plain NumPy, K = 10", _GAUSSIAN, agent("ucb1_numpy"), normals=1),
 )

@@ -29,6 +29,7 @@ __all__ = [
     "argmax",
     "argmax_random",
     "cache_folder",
+    "count_pulls",
     "exp",
     "inline",
     "inner_products",
@@ -244,3 +245,10 @@ def inner_products(x: FloatArray, y: FloatArray, out: FloatArray) -> None:
         for i in range(x.shape[0]):
             for b in range(out.shape[1]):
                 out[a, b] += x[i, a * own_x, b] * y[i, a * own_y, b]
+
+
+@kernel
+def count_pulls(action: IntArray, pulls: IntArray) -> None:
+    """Count one more pull of each lane's action: pulls (K, B)."""
+    for b in range(action.size):
+        pulls[action[b], b] += 1

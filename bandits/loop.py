@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import PlayError, in_one_line
-from .kernels import kernel
+from .kernels import count_pulls, kernel
 from .protocol import Agent, Environment, FloatArray, IntArray, Problem
 
 if TYPE_CHECKING:
@@ -59,12 +59,6 @@ def _accumulate(reward: FloatArray, regret: FloatArray, total_reward: FloatArray
     for b in range(reward.size):
         total_reward[b] += reward[b]
         total_regret[b] += regret[b]
-
-
-@kernel
-def _count_pulls(action: IntArray, pulls: IntArray) -> None:
-    for b in range(action.size):
-        pulls[action[b], b] += 1
 
 
 def play(
@@ -124,7 +118,7 @@ def play(
                     raise PlayError(f"the environment's reward and regret must be float64 of shape {shape}")
                 _accumulate(reward, regret, total_reward, total_regret)
                 if pulls is not None:
-                    _count_pulls(action, pulls)  # before `update`, which may reuse the array
+                    count_pulls(action, pulls)  # before `update`, which may reuse the array
                 update(t, action, feedback)
             played = stop
             if not (np.isfinite(total_regret).all() and np.isfinite(total_reward).all()):

@@ -1,8 +1,8 @@
 """Compiled allocation programs of a batch: from estimates to needs and costs, then `bandits.simplex`.
 
-Most estimates leave the basis of the last program optimal. So the lanes of a block are first rechecked side by side:
-the basic solution that the old tableau gives for the new numbers is kept if its certificate holds. The others follow
-one by one. Sums run in the same order for every lane, so what a lane gets does not depend on its neighbours.
+Most estimates leave the basis of the last program optimal. So lanes are first rechecked, all of a block side by side:
+the basic solution that the old tableau gives for the new numbers is kept if its certificate holds. The others
+follow one by one. Sums run in the same order for every lane, so what a lane gets does not depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .kernels import exp, kernel
 from .protocol import FloatArray, IntArray
 from .simplex import ANSWERED, FAILED, INVALID, LabelArray, solve
 
-__all__ = ["Program", "State", "solve_lanes"]
+__all__ = ["Program", "State", "new_state", "solve_lanes"]
 
 _CLOSE = 1e-11  # of the certificate of a basis that is kept as it is; if it fails, the lane takes the careful way
-_BLOCK = 32  # lanes that are rechecked side by side
-_MOST_ARMS = 20  # up to which that is faster than one by one
+_WIDTH = 32  # lanes of a block: enough for a few vector instructions side by side
+_MOST_ARMS = 20  # up to which rechecking is faster than solving at once; with more arms a block is one lane
 _BISECTIONS = 60
 
 
@@ -39,12 +39,22 @@ class Program(NamedTuple):
 
 
 class State(NamedTuple):
-    """What each lane keeps between solves: tableau (B, K, K), labels (B, K), age (B, 2)."""
+    """What each lane keeps between solves, in blocks of W lanes: tableau (N, K, K, W), labels (N, K, W), age (B, 2)."""
 
     tableau: FloatArray
     basic: LabelArray
     nonbasic: LabelArray
     age: IntArray
+
+
+def new_state(n_arms: int, size: int) -> State:
+    """State of lanes that have solved nothing: labels as at the start, and an age that asks for a fresh tableau."""
+    width = _WIDTH if n_arms <= _MOST_ARMS else 1
+    blocks = -(-size // width)
+    labels = np.arange(2 * n_arms, dtype=np.uint32).reshape(2, n_arms)
+    basic, nonbasic = (np.tile(half[:, None], (blocks, 1, width)) for half in (labels[1], labels[0]))
+    age = np.tile(np.array([-1, 0]), (size, 1))
+    return State(np.zeros((blocks, n_arms, n_arms, width)), basic, nonbasic, age)
 
 
 @kernel
@@ -94,114 +104,185 @@ def blind_slope(
 @kernel
 def prepare(
     program: Program,
-    means: FloatArray,
-    lane: LabelArray,
-    size: int,
+    mean: FloatArray,
     gap: FloatArray,
     lower: FloatArray,
     cost: FloatArray,
     leader: LabelArray,
     least: FloatArray,
-    low: FloatArray,
-    top: FloatArray,
+    floor: FloatArray,
 ) -> None:
-    """Write gaps (K, L), needs and costs (2 K, L), leaders and least gaps (L,) of the lanes of a block."""
-    k = gap.shape[0]
-    for s in range(size):
-        low[s] = top[s] = means[0, lane[s]]
+    """Write gaps (K, W), needs and costs (2 K, W), leaders and least gaps (W,) of a block from its means (K, W).
+
+    ``floor`` is scratch, except that it is not finite where the means are not.
+    """
+    k, width = gap.shape
+    top, low = np.empty(width), np.empty(width)
+    for s in range(width):
+        low[s] = top[s] = mean[0, s]
         leader[s] = 0
         least[s] = np.inf
     for i in range(1, k):
-        for s in range(size):
-            mean = means[i, lane[s]]
-            leader[s] = i if mean > top[s] else leader[s]
-            top[s] = mean if mean > top[s] else top[s]
-            low[s] = mean if mean < low[s] else low[s]
-    for s in range(size):
+        for s in range(width):
+            value = mean[i, s]
+            leader[s] = i if value > top[s] else leader[s]
+            top[s] = value if value > top[s] else top[s]
+            low[s] = value if value < low[s] else low[s]
+    for s in range(width):
         spread = top[s] - low[s]
-        low[s] = program.gap_floor * (spread if spread > 1.0 else 1.0)
+        floor[s] = program.gap_floor * (spread if spread > 1.0 else 1.0)
     for i in range(k):
-        for s in range(size):
-            value = top[s] - means[i, lane[s]]
-            value = low[s] if value < low[s] else value
+        scale = program.column_scale[i]
+        for s in range(width):
+            value = top[s] - mean[i, s]
+            value = floor[s] if value < floor[s] else value
             gap[i, s] = value
-            value = np.inf if leader[s] == i else value
-            least[s] = value if value < least[s] else least[s]
-            cost[i, s] = 0.0 if leader[s] == i else gap[i, s] * program.column_scale[i]
-    for s in range(size):
+            leads = leader[s] == i
+            least[s] = value if value < least[s] and not leads else least[s]
+            cost[i, s] = 0.0 if leads else value * scale
+    for s in range(width):
         gap[leader[s], s] = least[s]
     for j in range(k):
-        for s in range(size):
-            unseen = program.unseen[leader[s], j]
-            lower[k + j, s] = unseen * (2.0 / (gap[j, s] * gap[j, s])) * program.row_scale[j]
+        scale = program.row_scale[j]
+        for s in range(width):
+            value = gap[j, s]
+            lower[k + j, s] = program.unseen[leader[s], j] * (2.0 / (value * value)) * scale
 
 
 @kernel
 def recheck(
     program: Program,
-    state: State,
-    lane: LabelArray,
-    size: int,
+    tableau: FloatArray,
+    basic: LabelArray,
+    nonbasic: LabelArray,
     lower: FloatArray,
     cost: FloatArray,
     x: FloatArray,
     d: FloatArray,
-    c: FloatArray,
-    y: FloatArray,
-    load: FloatArray,
     bound: FloatArray,
     rate: FloatArray,
+    answer: FloatArray,
     good: FloatArray,
 ) -> None:
-    """Write the basic solution c (K, L) that each lane's last tableau gives now, and in ``good`` 1 if it is proved."""
-    k = x.shape[0]
+    """Write the basic solution that each lane's last tableau gives now, and in ``good`` 1 if it is proved.
+
+    answer (2 K, W) has the allocation, then its dual: zero where a variable is not basic, or free.
+    """
+    k, width = x.shape
     for i in range(k):
-        for s in range(size):
-            bound[i, s] = lower[state.nonbasic[lane[s], i], s]
-            rate[i, s] = cost[state.basic[lane[s], i], s]
+        for s in range(width):
+            bound[i, s] = lower[nonbasic[i, s], s]
+            rate[i, s] = cost[basic[i, s], s]
             x[i, s] = 0.0
-            d[i, s] = cost[state.nonbasic[lane[s], i], s]
-            c[i, s] = 0.0
-            y[i, s] = 0.0
+            d[i, s] = cost[nonbasic[i, s], s]
     for i in range(k):
         for q in range(k):
-            for s in range(size):
-                entry = state.tableau[lane[s], i, q]
+            for s in range(width):
+                entry = tableau[i, q, s]
                 x[i, s] += entry * bound[q, s]
                 d[q, s] += entry * rate[i, s]
     for i in range(k):
-        for s in range(size):
-            if rate[i, s] > 0.0:
-                c[state.basic[lane[s], i], s] = x[i, s] if x[i, s] > 0.0 else 0.0
-            if bound[i, s] > 0.0:
-                y[state.nonbasic[lane[s], i] - k, s] = d[i, s] if d[i, s] > 0.0 else 0.0
-    for s in range(size):
+        for s in range(width):
+            x[i, s] = x[i, s] if (rate[i, s] > 0.0) & (x[i, s] > 0.0) else 0.0
+            d[i, s] = d[i, s] if (bound[i, s] > 0.0) & (d[i, s] > 0.0) else 0.0
+        for s in range(width):
+            answer[basic[i, s], s] = x[i, s]
+            answer[nonbasic[i, s], s] = d[i, s]
+    spent, earned, load, price = np.zeros(width), np.zeros(width), np.empty(width), np.empty(width)
+    for s in range(width):
         good[s] = 1.0
-        bound[0, s] = 0.0
-        rate[0, s] = 0.0
-    for i in range(k):
-        for s in range(size):
-            bound[0, s] += cost[i, s] * c[i, s]
-            rate[0, s] += lower[k + i, s] * y[i, s]
     for j in range(k):
-        for s in range(size):
-            load[0, s] = 0.0
-            load[1, s] = 0.0
+        for s in range(width):
+            spent[s] += cost[j, s] * answer[j, s]
+            earned[s] += lower[k + j, s] * answer[k + j, s]
+            load[s] = 0.0
+            price[s] = 0.0
         for i in range(k):
             there, back = program.matrix[j, i], program.matrix[i, j]
             if there != 0.0:
-                for s in range(size):
-                    load[0, s] += there * c[i, s]
+                for s in range(width):
+                    load[s] += there * answer[i, s]
             if back != 0.0:
-                for s in range(size):
-                    load[1, s] += back * y[i, s]
-        for s in range(size):
-            fed = load[0, s] >= lower[k + j, s] * (1.0 - _CLOSE)
-            fair = (load[1, s] <= cost[j, s] * (1.0 + _CLOSE)) | (cost[j, s] == 0.0)
+                for s in range(width):
+                    price[s] += back * answer[k + i, s]
+        for s in range(width):
+            fed = load[s] >= lower[k + j, s] * (1.0 - _CLOSE)
+            fair = (price[s] <= cost[j, s] * (1.0 + _CLOSE)) | (cost[j, s] == 0.0)
             good[s] = good[s] if fed & fair else 0.0
-    for s in range(size):
-        gap = abs(bound[0, s] - rate[0, s])
-        good[s] = good[s] if gap <= _CLOSE * bound[0, s] else 0.0
+    for s in range(width):
+        good[s] = good[s] if abs(spent[s] - earned[s]) <= _CLOSE * spent[s] else 0.0
+
+
+@kernel
+def solve_lane(
+    program: Program,
+    state: State,
+    block: int,
+    w: int,
+    age: IntArray,
+    leader: int,
+    gap: FloatArray,
+    least: float,
+    lower: FloatArray,
+    cost: FloatArray,
+    tableau: FloatArray,
+    basic: LabelArray,
+    nonbasic: LabelArray,
+    rates: FloatArray,
+    x: FloatArray,
+    d: FloatArray,
+    c: FloatArray,
+    y: FloatArray,
+    weight: FloatArray,
+) -> int:
+    """Solve one lane's program, from gaps (K,), needs and costs (2 K,), and keep its tableau: c is the solution.
+
+    Where the leader does not see itself, and the program is to be exact, its information is bisected.
+    """
+    blind = program.exact and program.unseen[leader, leader] > 0.0
+    open_row, row_scale = program.unseen[leader], program.row_scale
+    if age[0] >= 0:
+        tableau[:] = state.tableau[block, :, :, w]
+        basic[:] = state.basic[block, :, w]
+        nonbasic[:] = state.nonbasic[block, :, w]
+    answer, slope, left, right = ANSWERED, -1.0, -37.0, 37.0
+    if not blind or write_blind_needs(0.0, leader, gap, least, open_row, row_scale, lower):
+        answer = solve(
+            program.matrix, program.transposed, tableau, basic, nonbasic, age, lower, cost, rates, x, d, weight, c, y
+        )
+        if blind:
+            slope = blind_slope(0.0, leader, least, row_scale, lower, y)
+    if blind and slope < 0.0:
+        for _ in range(_BISECTIONS):
+            if answer == FAILED:
+                break
+            growth = exp(0.5 * (left + right))
+            write_blind_needs(growth, leader, gap, least, open_row, row_scale, lower)
+            next_answer = solve(
+                program.matrix,
+                program.transposed,
+                tableau,
+                basic,
+                nonbasic,
+                age,
+                lower,
+                cost,
+                rates,
+                x,
+                d,
+                weight,
+                c,
+                y,
+            )
+            answer = max(answer, next_answer)
+            if blind_slope(growth, leader, least, row_scale, lower, y) < 0.0:
+                left = 0.5 * (left + right)
+            else:
+                right = 0.5 * (left + right)
+    state.tableau[block, :, :, w] = tableau
+    state.basic[block, :, w] = basic
+    state.nonbasic[block, :, w] = nonbasic
+    return answer
 
 
 @kernel
@@ -210,73 +291,55 @@ def solve_lanes(
 ) -> None:
     """Solve the allocation program of each listed lane; see `bandits.information_lp.WarmSimplex`.
 
-    Blocks of lanes are rechecked side by side; those whose basis has changed, or that are blind, follow one by one.
-    Means and allocation have shape (K, B), status that of lanes (n,).
+    Lanes of a block that stand together in the list are prepared and rechecked side by side; those whose basis has
+    changed, or that are blind, follow one by one. Means and allocation have shape (K, B), status that of lanes (n,).
     """
-    k = program.matrix.shape[0]
-    wide = min(_BLOCK, lanes.size)
-    gap, lower, cost = np.empty((k, wide)), np.zeros((2 * k, wide)), np.zeros((2 * k, wide))
-    xs, ds, cs, ys = np.empty((k, wide)), np.empty((k, wide)), np.empty((k, wide)), np.empty((k, wide))
-    bound, rate, load = np.empty((k, wide)), np.empty((k, wide)), np.empty((2, wide))
-    low, top, least, good = np.empty(wide), np.empty(wide), np.empty(wide), np.zeros(wide)
-    lane, leader = np.empty(wide, dtype=np.uint32), np.empty(wide, dtype=np.uint32)
-    x, d, c, y, weight = np.empty(k), np.empty(k), np.empty(k), np.empty(k), np.empty(k)
-    one_gap, one_lower, one_cost, rates = np.empty(k), np.empty(2 * k), np.empty(2 * k), np.empty(2 * k)
-    for first in range(0, lanes.size, _BLOCK):
-        size = min(_BLOCK, lanes.size - first)
-        for s in range(size):
-            lane[s] = lanes[first + s]
-        prepare(program, means, lane, size, gap, lower, cost, leader, least, low, top)
+    k, width = program.matrix.shape[0], state.tableau.shape[3]
+    shape = (k, width)
+    mean, gap, lower, cost = np.empty(shape), np.empty(shape), np.zeros((2 * k, width)), np.zeros((2 * k, width))
+    xs, ds, bound, rate = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
+    found = np.empty((2 * k, width))
+    least, floor, good, leader = np.empty(width), np.empty(width), np.zeros(width), np.empty(width, dtype=np.uint32)
+    tableau, basic, nonbasic = np.empty((k, k)), np.empty(k, dtype=np.uint32), np.empty(k, dtype=np.uint32)
+    x, d, c, y, weight, rates = np.empty(k), np.empty(k), np.empty(k), np.empty(k), np.empty(k), np.empty(2 * k)
+    first = 0
+    while first < lanes.size:
+        block = lanes[first] // width
+        start = block * width
+        last = first + 1
+        while last < lanes.size and lanes[last] // width == block:
+            last += 1
+        inside = min(width, means.shape[1] - start)
+        for i in range(k):
+            for s in range(inside):
+                mean[i, s] = means[i, start + s]
+            for s in range(inside, width):
+                mean[i, s] = mean[i, 0]
+        prepare(program, mean, gap, lower, cost, leader, least, floor)
         if k <= _MOST_ARMS:
-            recheck(program, state, lane, size, lower, cost, xs, ds, cs, ys, load, bound, rate, good)
-        for s in range(size):
-            b = lane[s]
+            recheck(
+                program, state.tableau[block], state.basic[block], state.nonbasic[block], lower, cost,
+                xs, ds, bound, rate, found, good,
+            )  # fmt: skip
+        for n in range(first, last):
+            lane = lanes[n]
+            s = lane - start
             blind = program.exact and program.unseen[leader[s], leader[s]] > 0.0
-            status[first + s] = ANSWERED
-            if good[s] > 0.0 and not blind and low[s] < np.inf:
+            status[n] = ANSWERED
+            if good[s] > 0.0 and not blind and floor[s] < np.inf and state.age[lane, 0] >= 0:
+                for i in range(k):
+                    allocation[i, lane] = found[i, s] * program.column_scale[i]
                 continue
             finite = True
             for i in range(k):
-                finite &= abs(means[i, b]) < np.inf
+                finite &= abs(mean[i, s]) < np.inf
             if not finite:
-                status[first + s] = INVALID
+                status[n] = INVALID
                 continue
-            one_gap[:] = gap[:, s]
-            one_lower[:] = lower[:, s]
-            one_cost[:] = cost[:, s]
-            tableau, basic, nonbasic, age = state.tableau[b], state.basic[b], state.nonbasic[b], state.age[b]
-            valid = not blind or write_blind_needs(
-                0.0, leader[s], one_gap, least[s], program.unseen[leader[s]], program.row_scale, one_lower
-            )
-            answer, slope, left, right = ANSWERED, -1.0, -37.0, 37.0
-            if valid:
-                answer = solve(
-                    program.matrix, program.transposed, tableau, basic, nonbasic, age, one_lower, one_cost, rates,
-                    x, d, weight, c, y,
-                )  # fmt: skip
-                if blind:
-                    slope = blind_slope(0.0, leader[s], least[s], program.row_scale, one_lower, y)
-            if blind and slope < 0.0:
-                for _ in range(_BISECTIONS):
-                    growth = exp(0.5 * (left + right))
-                    write_blind_needs(
-                        growth, leader[s], one_gap, least[s], program.unseen[leader[s]], program.row_scale, one_lower
-                    )
-                    answer = max(
-                        answer,
-                        solve(
-                            program.matrix, program.transposed, tableau, basic, nonbasic, age, one_lower, one_cost,
-                            rates, x, d, weight, c, y,
-                        ),
-                    )  # fmt: skip
-                    if answer == FAILED:
-                        break
-                    if blind_slope(growth, leader[s], least[s], program.row_scale, one_lower, y) < 0.0:
-                        left = 0.5 * (left + right)
-                    else:
-                        right = 0.5 * (left + right)
-            status[first + s] = answer
-            cs[:, s] = c
-        for i in range(k):
-            for s in range(size):
-                allocation[i, lane[s]] = cs[i, s] * program.column_scale[i]
+            status[n] = solve_lane(
+                program, state, block, s, state.age[lane], leader[s], gap[:, s].copy(), least[s], lower[:, s].copy(),
+                cost[:, s].copy(), tableau, basic, nonbasic, rates, x, d, c, y, weight,
+            )  # fmt: skip
+            for i in range(k):
+                allocation[i, lane] = c[i] * program.column_scale[i]
+        first = last

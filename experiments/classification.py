@@ -4,7 +4,7 @@ Digits (10 classes), breast cancer (2), and a synthetic set with the shape of Co
 counts errors, so it grows for ever where no linear rule is right on all rows. `ucb1` ignores the features and finds
 the most frequent class: the control. SquareCB with the rate of its theorem explores nearly all the time over so few
 rounds; with a greater one it keeps up with the others, whose parameters were tried on these data, too. Needs
-scikit-learn, which `pip install 'bandits[data]'` brings. A minute on two cores, seconds with --smoke.
+scikit-learn, which `pip install 'bandits[data]'` brings. Some two minutes on two cores, seconds with --smoke.
 
 References:
     Bietti, Agarwal and Langford, "A Contextual Bandit Bake-off", JMLR 22 (2021), for the setting; the data sets, agents
