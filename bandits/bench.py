@@ -58,6 +58,7 @@ _SIGMA = [
     [math.exp(0.25 * _NORMAL.inv_cdf((37 * (10 * i + j) % 100 + 0.5) / 100)) for j in range(10)] for i in range(10)
 ]
 _SIDE = environment("gaussian_side_observations", means=np.linspace(0.0, 0.9, 10).tolist(), sigma=_SIGMA)
+_LINEAR = environment("linear", n_arms=10, n_features=10)
 # The same levels where each arm sees itself and three in ten of the others, so that the program has something to solve.
 _SPARSE = environment(
     "gaussian_side_observations",
@@ -99,6 +100,7 @@ WORKLOADS = (
         uniforms=1,
         n_learners=24,
     ),
+    Workload("W6", "LinUCB, K = 10 arms with d = 10 fresh features each", _LINEAR, agent("linucb"), normals=101),
     Workload("numpy", "Gaussian UCB1 in plain NumPy, K = 10", _GAUSSIAN, agent("ucb1_numpy"), normals=1),
 )
 

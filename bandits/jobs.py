@@ -63,7 +63,7 @@ class SimulationJob:
     def _batch(self) -> int:
         if self.batch is not None:
             return max(1, min(self.batch, self.replications))
-        batch = batch_size(self._problem.n_arms, self.replications, self._problem.n_learners or 1)
+        batch = batch_size(self._problem, self.replications)
         if "pulls" in self.cell.extras:  # the log of one batch has an entry per checkpoint, arm and lane
             entries = self._problem.n_arms * len(self.cell.checkpoints) * self._rows_per_checkpoint
             batch = min(batch, _PULLS_BYTES // (4 * entries))

@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import PlayError, in_one_line
 from .kernels import count_pulls, kernel
-from .protocol import Agent, Environment, FloatArray, IntArray
+from .protocol import Agent, Environment, FloatArray, IntArray, Problem
 
 if TYPE_CHECKING:
     from .analysis import Log
@@ -27,14 +27,22 @@ MIN_LANES = 2
 _STATE_BYTES = 600_000  # state that stays in a core's second-level cache
 
 
-def batch_size(n_arms: int, replications: int, n_learners: int = 1) -> int:
-    """Replications per batch: about 24 bytes of state per arm and lane within the cache.
+def batch_size(problem: Problem, replications: int) -> int:
+    """Replications per batch: as many as fit the cache with about 24 bytes of state per arm and lane.
 
-    Between 256 and 1024 lanes, and at least 64 replications of a population: a lane is one learner of one replication.
+    Between 256 and 1024 lanes. With a context a lane also has the features, and matrices of d x d: one, or one per arm
+    where all have the same features. That can be a lot, and then 32 lanes will do. In a population a lane is one
+    learner of one replication, and 64 replications will do.
     """
-    fits = _STATE_BYTES // (24 * n_arms)
-    lanes = max(256, min(1024, fits))
-    return max(MIN_LANES, min(replications, lanes if n_learners == 1 else max(64, lanes // n_learners)))
+    per_lane, least = 24 * problem.n_arms, 256
+    if problem.context is not None:
+        d, least = problem.context.n_features, 32
+        vectors, matrices = (problem.n_arms, 1) if problem.context.per_arm else (1, problem.n_arms)
+        per_lane += 8 * d * (vectors + d * matrices)
+    lanes = max(least, min(1024, _STATE_BYTES // per_lane))
+    if problem.n_learners is not None:
+        lanes = max(64, lanes // problem.n_learners)
+    return max(MIN_LANES, min(replications, lanes))
 
 
 @kernel
@@ -110,6 +118,7 @@ def play(
     stops = list(checkpoints)
     n_arms, n_learners = environment.problem.n_arms, environment.problem.n_learners
     shape = (size,) if n_learners is None else (n_learners, size)
+    context_shape = _context_shape(environment.problem, size)
     logged = shape if "learners" in extras else (size,)
     total_reward, total_regret = np.zeros(logged), np.zeros(logged)
     log: dict[str, Any] = {name: np.empty((len(stops), *logged)) for name in ("regret", "reward")}
@@ -130,6 +139,8 @@ def play(
         for j, stop in enumerate(stops):
             for t in range(played + 1, stop + 1):
                 context = observe(t)
+                if context_shape is not None:
+                    _check_context(context, context_shape, finite=t == stop)
                 action = act(t, context)
                 if type(action) is not np.ndarray or action.dtype != np.int64 or action.shape != shape:
                     action = _checked_action(action, shape)
@@ -163,6 +174,23 @@ def play(
     if pulls_log is not None:
         log["pulls"] = pulls_log
     return log | {name: np.stack(rows) for name, rows in more.items()}
+
+
+def _context_shape(problem: Problem, size: int) -> tuple[int, ...] | None:
+    """Shape of a context, (d, K, B) or (d, B); None where the environment shows none."""
+    if problem.context is None:
+        return None
+    d = problem.context.n_features
+    return (d, problem.n_arms, size) if problem.context.per_arm else (d, size)
+
+
+def _check_context(context: Any, shape: tuple[int, ...], *, finite: bool) -> None:
+    """Refuse a context that agents would misread; whether its numbers are finite is checked if ``finite``."""
+    if type(context) is not np.ndarray or context.shape != shape or context.dtype != np.float64:
+        what = f"{context.dtype} of shape {context.shape}" if isinstance(context, np.ndarray) else repr(type(context))
+        raise PlayError(f"the environment's context must be float64 of shape {shape}, got {what}")
+    if finite and not np.isfinite(context).all():
+        raise PlayError("the environment's context holds a number that is NaN or infinite")
 
 
 def _checked_action(action: Any, shape: tuple[int, ...]) -> IntArray:

@@ -10,6 +10,12 @@ A batch plays B replications in step; B is always the last axis and contiguous. 
 In a population of N learners arms, rewards and regrets have the shape (N, B), and learners exchange messages through
 ``problem.network`` only. Rounds are counted from 1. No lane may influence another, not even in its last bits: reduce
 over arms with NumPy's sums or `np.einsum`, not with `@`, which adds up in an order that depends on the shape.
+
+A context is a float64 array, contiguous: shape (d, K, B) where every arm has features of its own, (d, B) where one
+vector of features goes with all arms. ``problem.context`` says which. The environment may reuse the array in the next
+round, so it holds until ``update`` of the same round has returned; the agent only reads it. An agent that needs a
+context raises `UnsupportedProblem` where ``problem.context`` is None. One that knows of no context ignores it, and then
+sees of each arm the average over contexts: a control, not a contender.
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "Bound",
+    "Context",
     "Environment",
     "Feedback",
     "FloatArray",
@@ -43,19 +50,48 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Context:
+    """What an agent may know beforehand of the contexts, which it sees before it acts.
+
+    Attributes:
+        n_features: Number of features d, at least 1.
+        per_arm: Whether each arm has its own features, so that a context has the shape (d, K, B); else one vector
+            goes with all arms, and the shape is (d, B).
+        features: The features of every round, where they never change: shape (d, K, 1) if all replications share
+            them, else (d, K, B). None where they are drawn anew.
+        feature_norm: L, no vector of features is longer; None where that is unknown.
+        feature_range: Interval that holds every feature; None where that is unknown.
+        parameter_norm: S, the parameter of a linear model is at most that long; None where that is unknown or means
+            are not linear.
+    """
+
+    n_features: int
+    per_arm: bool
+    features: FloatArray | None = None
+    feature_norm: float | None = None
+    feature_range: tuple[float, float] | None = None
+    parameter_norm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """What an agent may know of its environment. The means are not among it.
 
     Attributes:
         n_arms: Number of arms K.
-        noise_sd: Known standard deviation of each arm's Gaussian reward noise, shape (K,); None where the
-            rewards are not Gaussian or the level is unknown.
+        noise_sd: Known standard deviation of each arm's Gaussian reward noise, given the context, shape (K,); None
+            where the rewards are not Gaussian or the level is unknown.
         reward_range: Interval that holds every reward; None where rewards are unbounded.
         observation_sd: Side information, shape (K, K): playing the row's arm shows the column's arm with Gaussian
             noise of this standard deviation, and nothing of it where the entry is infinite. None where only
             rewards are seen.
+        context: What `Environment.observe` returns, as far as it is known beforehand; None where it returns None.
+        arm_values: The number that each arm stands for, such as the value of a parameter to tune, shape (K,); None
+            where arms are only names.
         horizon: Number of rounds T; None unless the agent declares ``uses_horizon = True``.
         best_action: The best action of a round; None unless the agent declares ``is_oracle = True``.
+        informed_action: The best action as far as the round's context tells, where the environment knows it and it is
+            not the best action itself; None unless the agent declares ``is_oracle = True``.
         n_learners: Number of learners N of a population; None where one learner plays alone.
         network: The learners' only way to exchange messages; None where one learner plays alone.
         design: What the designer of a population knows when it hands out arms and introduces peers; None where one
@@ -71,8 +107,11 @@ class Problem:
     noise_sd: FloatArray | None = None
     reward_range: tuple[float, float] | None = None
     observation_sd: FloatArray | None = None
+    context: Context | None = None
+    arm_values: FloatArray | None = None
     horizon: int | None = None
     best_action: Callable[[int], IntArray] | None = None
+    informed_action: Callable[[int], IntArray] | None = None
     n_learners: int | None = None
     network: Network | None = None
     design: Design | None = None
@@ -172,7 +211,7 @@ class Environment(Protocol):
         """What an agent may know."""
 
     def observe(self, t: int) -> Any:
-        """Context of round t, or None."""
+        """Context of round t, of shape (d, K, B) or (d, B), or None. Called once before `step` of the round."""
 
     def step(self, t: int, action: IntArray) -> Feedback:
         """Play round t."""

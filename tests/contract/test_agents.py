@@ -50,8 +50,15 @@ EXTREMES = [
     environment("collaborative", n_learners=2, means=[MANY, MANY[::-1]]),
     environment("collaborative", n_learners=4, means=[[0.0, 1.0, 1.0], [0.5, 0.5, 0.5]], network="same_bandit"),
     environment("collaborative", n_learners=5, n_arms=4, rewards="gaussian", sd=0.0, network="star"),
+    environment("linear", n_arms=1, n_features=1),
+    environment("linear", n_arms=1, n_features=1, link="logistic"),
+    environment("linear", n_arms=3, n_features=HORIZON + 15, link="logistic"),  # more features than rounds
+    environment("linear", n_arms=HORIZON + 15, n_features=2),
+    environment("linear", features=[[0.0, 0.0], [0.0, 0.0]], parameter=[1.0, 1.0]),
+    environment("linear", features=[[0.6, 0.8], [0.6, 0.8]], parameter=[1e6, -1e6], sd=0.0),
+    environment("linear", features=[[1e6, 1e-6], [-1e6, 1e6]], parameter=[1.0, 1.0], sd=1e6),
 ]
-SINGLE = [spec for spec in EXTREMES if spec.build(Streams(SEED, 2)).problem.n_arms == 1]
+SINGLE = [spec for spec in (*EXTREMES, *ENVIRONMENTS) if spec.build(Streams(SEED, 2)).problem.n_arms == 1]
 
 
 def cell_of(env: Spec, spec: Spec, seed: int = SEED, replications: int = 40) -> Cell:
@@ -98,14 +105,28 @@ def is_choice(hint) -> bool:
     return typing.get_origin(hint) is typing.Literal
 
 
-PAIRS = [c for e in AGENTS for a in declared(e) for env in ENVIRONMENTS if can_play(c := cell_of(env, a))]
+def shows_context(env: Spec) -> bool:
+    return env.build(Streams(SEED, 2)).problem.context is not None
+
+
+PLAIN = [env for env in ENVIRONMENTS if not shows_context(env)]
+CONTEXTUAL = [env for env in ENVIRONMENTS if shows_context(env)]
+
+
+def cells_of(spec: Spec, declines: tuple[type[Exception], ...] = (UnsupportedProblem,)) -> list[Cell]:
+    """Where the agent plays; if that is also without a context, then of those with one only the first."""
+    plain = [c for env in PLAIN if can_play(c := cell_of(env, spec), declines)]
+    contextual = [c for env in CONTEXTUAL if can_play(c := cell_of(env, spec), declines)]
+    return plain + contextual[:1] if plain else contextual
+
+
+PAIRS = [c for e in AGENTS for a in declared(e) for c in cells_of(a)]
 VARIANTS = [
     c
     for e in AGENTS
     for a in declared(e)
     for other in choices(a)
-    for env in ENVIRONMENTS
-    if can_play(c := cell_of(env, other), (UnsupportedProblem, BadParameter))  # some go with another parameter
+    for c in cells_of(other, (UnsupportedProblem, BadParameter))  # some go with another parameter
 ]
 
 every_agent = pytest.mark.parametrize("entry", AGENTS, ids=lambda entry: entry.name)
@@ -113,11 +134,22 @@ every_pair = pytest.mark.parametrize("cell", PAIRS, ids=lambda cell: cell.label)
 every_pair_and_variant = pytest.mark.parametrize("cell", PAIRS + VARIANTS, ids=lambda cell: cell.label)
 
 
-def play(env, player, rounds=range(1, HORIZON + 1), shown=lambda feedback: feedback, absorb=None):
-    """Play and return the actions, int64 (rounds, B); ``shown`` is what the agent gets to see of the feedback."""
+def play(
+    env,
+    player,
+    rounds=range(1, HORIZON + 1),
+    shown=lambda feedback: feedback,
+    absorb=None,
+    lent=lambda context: context,
+):
+    """Play and return the actions, int64 (rounds, B).
+
+    ``shown`` is what the agent gets to see of the feedback, ``lent`` of a context.
+    """
     actions = []
     for t in rounds:
-        action = player.act(t, env.observe(t))
+        context = env.observe(t)
+        action = player.act(t, None if context is None else lent(context))
         actions.append(np.array(action))
         feedback = shown(env.step(t, action))
         (absorb or player.update)(t, action, feedback)
@@ -260,7 +292,7 @@ def test_replications_do_not_depend_on_how_many_there_are(cell: Cell):
 
 
 def assert_no_leak(cell: Cell):
-    """Perturb the rewards and observations of lane 2: the others play as before."""
+    """Perturb the context, the rewards and the observations of lane 2: the others play as before."""
     expected = play(*build(cell))
     env, player = build(cell)
     low, high = env.problem.reward_range or (0.0, 0.0)
@@ -272,8 +304,13 @@ def assert_no_leak(cell: Cell):
             mine.observations[:, 2] *= -1.0
         return mine
 
+    def lent(context):
+        mine = context.copy()
+        mine[..., 2] *= -1.0
+        return mine
+
     others = np.arange(SIZE) != 2
-    assert (play(env, player, shown=shown)[..., others] == expected[..., others]).all()
+    assert (play(env, player, shown=shown, lent=lent)[..., others] == expected[..., others]).all()
 
 
 @every_pair_and_variant
@@ -299,19 +336,24 @@ def test_it_survives_pickling_in_the_middle_of_a_run(cell: Cell):
 
 def assert_inputs_unchanged(cell: Cell):
     env, player = build(cell)
+    contexts = []
+
+    def lent(context):
+        contexts[:] = [context.copy(), context]
+        return context
 
     def absorb(t, action, feedback):
         given = [action, *arrays(feedback)]
         before = [x.copy() for x in given]
         player.update(t, action, feedback)
-        for was, now in zip(before, given, strict=True):
+        for was, now in [*zip(before, given, strict=True), contexts or (action, action)]:
             assert was.tobytes() == now.tobytes()
 
-    play(env, player, absorb=absorb)
+    play(env, player, absorb=absorb, lent=lent)
 
 
 @every_pair
-def test_update_leaves_action_and_feedback_as_they_were(cell: Cell):
+def test_it_leaves_context_action_and_feedback_as_they_were(cell: Cell):
     assert_inputs_unchanged(cell)
 
 
@@ -319,15 +361,20 @@ def assert_keeps_no_reference(cell: Cell):
     """The environment may reuse its arrays: here they are filled with rubbish once update has returned."""
     expected = play(*build(cell))
     env, player = build(cell)
+    contexts = []
+
+    def lent(context):
+        contexts[:] = [context.copy()]
+        return contexts[0]
 
     def absorb(t, action, feedback):
         mine = action.copy(), copied(feedback)
         player.update(t, *mine)
         mine[0][:] = 0
-        for array in arrays(mine[1]):
+        for array in [*arrays(mine[1]), *contexts]:
             array[:] = 1e6
 
-    assert (play(env, player, absorb=absorb) == expected).all()
+    assert (play(env, player, absorb=absorb, lent=lent) == expected).all()
 
 
 @every_pair
@@ -431,6 +478,36 @@ class ChangesAction(Follower):
         action[:] = 0
 
 
+class FollowsContext(Follower):
+    """Adds the first features of the round to what it follows."""
+
+    def act(self, t, context=None):
+        self.first = context[0].sum(axis=0) if context.ndim == 3 else context[0]
+        self.score = self.score + self.first
+        return super().act(t)
+
+
+class LeaksContext(FollowsContext):
+    def act(self, t, context=None):
+        return super().act(t, np.full_like(context, context.mean()))
+
+
+class KeepsContext(FollowsContext):
+    """Looks at the context of the round before."""
+
+    def act(self, t, context=None):
+        before = getattr(self, "kept", context)
+        self.kept = context
+        return super().act(t, before)
+
+
+class ChangesContext(FollowsContext):
+    def act(self, t, context=None):
+        action = super().act(t, context)
+        context *= 0.5
+        return action
+
+
 class GlobalRandomness(Follower):
     def act(self, t, context=None):
         return np.random.randint(self.n_arms, size=self.score.size)  # noqa: NPY002
@@ -466,6 +543,12 @@ BROKEN = [
     (ForgetsInPickle, assert_survives_pickling),
 ]
 CHECKS = {check for _, check in BROKEN}
+BROKEN_IN_CONTEXT = [
+    (LeaksContext, assert_no_leak),
+    (LeaksContext, assert_same_log_for_any_batch),
+    (KeepsContext, assert_keeps_no_reference),
+    (ChangesContext, assert_inputs_unchanged),
+]
 
 
 @pytest.fixture
@@ -479,6 +562,19 @@ def test_the_check_finds_an_agent_that_breaks_the_rule(own_registry, broken, che
     register_agent("broken")(broken)
     with pytest.raises(AssertionError):
         check(cell_of(environment("gaussian", prior="normal", n_arms=5), agent("broken")))
+
+
+@pytest.mark.parametrize(("broken", "check"), BROKEN_IN_CONTEXT, ids=lambda x: x.__name__)
+def test_the_check_finds_an_agent_that_breaks_the_rule_with_a_context(own_registry, broken, check):
+    register_agent("broken")(broken)
+    with pytest.raises(AssertionError):
+        check(cell_of(environment("linear", n_arms=5, n_features=3), agent("broken")))
+
+
+def test_an_agent_that_breaks_no_rule_with_a_context_passes_every_check(own_registry):
+    register_agent("sound")(FollowsContext)
+    for check in CHECKS:
+        check(cell_of(environment("linear", n_arms=5, n_features=3), agent("sound")))
 
 
 def test_an_agent_that_breaks_no_rule_passes_every_check(own_registry):

@@ -12,7 +12,7 @@ import pickle
 import numpy as np
 import pytest
 
-from bandits import Bound, Problem, Streams, agent, environment
+from bandits import Bound, Context, Problem, Streams, agent, environment
 from bandits.errors import BadParameter
 from bandits.experiment import Cell
 from bandits.jobs import SimulationJob
@@ -55,6 +55,16 @@ def play(env, actions, first_round: int = 1):
 
 def shows_others(spec: Spec) -> bool:
     return build(spec).problem.observation_sd is not None
+
+
+def has_constant_noise(spec: Spec) -> bool:
+    """Gaussian rewards whose mean stays for a while."""
+    problem = build(spec).problem
+    return problem.noise_sd is not None and (problem.context is None or problem.context.features is not None)
+
+
+def has_context(spec: Spec) -> bool:
+    return build(spec).problem.context is not None
 
 
 # --- how it presents itself
@@ -179,9 +189,9 @@ def test_expected_reward_plus_regret_is_the_same_for_every_arm(spec: Spec, t: in
         assert abs(difference.mean()) <= 4.5 * difference.std() / math.sqrt(difference.size) + 1e-12
 
 
-@pytest.mark.parametrize("spec", [s for s in EXAMPLES if build(s).problem.noise_sd is not None], ids=lambda s: s.label)
+@pytest.mark.parametrize("spec", [s for s in EXAMPLES if has_constant_noise(s)], ids=lambda s: s.label)
 def test_a_gaussian_reward_has_the_noise_level_that_the_problem_states(spec: Spec):
-    """From the change between two rounds of one segment, which is ``sd sqrt(2) z``.
+    """From the change between two rounds of one segment, which is ``sd sqrt(2) z``, unless the context changes, too.
 
     20 000 replications; standard deviation within 4.5 standard errors (sd / sqrt(2 n)).
     """
@@ -215,6 +225,51 @@ def test_it_shows_observations_if_and_only_if_its_problem_says_so(spec: Spec):
     env.observe(1)
     feedback = env.step(1, np.zeros(shape_of(env), dtype=np.int64))
     assert (feedback.observations is not None) == (env.problem.observation_sd is not None)
+
+
+@every_example
+def test_it_shows_a_context_if_and_only_if_its_problem_says_so(spec: Spec):
+    env = build(spec)
+    assert (env.observe(1) is not None) == (env.problem.context is not None)
+
+
+@pytest.mark.parametrize("spec", [s for s in EXAMPLES if has_context(s)], ids=lambda s: s.label)
+@pytest.mark.parametrize("size", [2, 9])
+def test_its_context_is_what_the_problem_says(spec: Spec, size: int):
+    """Contiguous float64 of shape (d, K, B) or (d, B), within the stated length and interval."""
+    env = build(spec, size)
+    problem, facts = env.problem, env.problem.context
+    assert isinstance(facts, Context)
+    assert type(facts.n_features) is int
+    assert facts.n_features >= 1
+    shape = (facts.n_features, problem.n_arms, size) if facts.per_arm else (facts.n_features, size)
+    for t, action in enumerate(any_actions(env, size=size), start=1):
+        context = env.observe(t)
+        assert type(context) is np.ndarray
+        assert context.dtype == np.float64
+        assert context.shape == shape
+        assert context.flags.c_contiguous
+        assert np.isfinite(context).all()
+        if facts.features is not None:
+            assert facts.features.shape in {shape, (*shape[:-1], 1)}
+            assert (context == facts.features).all()
+        if facts.feature_norm is not None:
+            assert (np.sqrt((context**2).sum(axis=0)) <= facts.feature_norm * (1 + 1e-12)).all()
+        if facts.feature_range is not None:
+            low, high = facts.feature_range
+            assert ((low <= context) & (context <= high)).all()
+        before = context.copy()
+        env.step(t, action)
+        assert (context == before).all(), "a context holds until the next round"
+
+
+@pytest.mark.parametrize("spec", [s for s in EXAMPLES if has_context(s)], ids=lambda s: s.label)
+@pytest.mark.parametrize(("first", "size"), [(0, 2), (1, 3), (7, 2)])
+def test_any_window_of_replications_gives_the_same_contexts(spec: Spec, first: int, size: int):
+    whole, part = build(spec), build(spec, size, first)
+    for t in range(1, HORIZON + 1):
+        expected = np.ascontiguousarray(whole.observe(t)[..., first : first + size])
+        assert part.observe(t).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("spec", [s for s in EXAMPLES if build(s).bound() is not None], ids=lambda s: s.label)
