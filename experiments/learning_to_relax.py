@@ -82,12 +82,14 @@ def save_cost(
             style = {"label": column.replace("_", " "), "color": "black", "linestyle": line}
             _draw(panel, log.curve(here[0], column), 1.0, style)
         panel.set(title=name, xlabel="round t", ylabel="mean cost of the first t rounds", xscale="log", yscale="log")
+        means = [line.get_ydata() for line in panel.lines]  # bands of few replications reach below 0
+        panel.set_ylim(0.7 * min(y.min() for y in means), 1.4 * max(y.max() for y in means))
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_formatter("{x:g}")
-        panel.yaxis.set_minor_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter(lambda y, _: f"{y:g}" if f"{y:.0e}"[0] in "25" else "")
         panel.grid(alpha=0.25, which="both")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 * len(panels), frameon=False, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bandits import agent, load
 from bandits.errors import BadParameter
@@ -40,6 +41,23 @@ def test_a_small_run_is_logged_and_drawn(tmp_path, monkeypatch, name, comparator
         save_cost("RUN", comparators=["nobody"])
     with pytest.raises(BadParameter, match="a figure ends in"):
         save_cost("RUN", "cost.txt")
+
+
+def test_the_cost_figure_shows_its_legend_and_its_curves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    quick = lookup("experiment", "heat_equation").target.smoked()
+    assert not start(quick.replace(replications=2, horizon=30), "RUN").failures
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    save_cost("RUN", comparators=["golden_iterations", "plain_iterations"])
+    figure = figures[0]
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= figure.bbox.x1
+    panel = figure.axes[0]
+    means = np.concatenate([line.get_ydata() for line in panel.lines])
+    assert panel.get_ylim() == pytest.approx((0.7 * means.min(), 1.4 * means.max()))
 
 
 @pytest.mark.parametrize("player", ["net_elimination", "g_optimal"])
