@@ -35,9 +35,10 @@ unit: $(READY_DEV)
 	@echo "== tests =="
 	$(BIN)/python -m pytest
 
-reproduce: $(READY)  ## run the long experiments (an hour or so on two cores)
+reproduce: $(READY)  ## run the long experiments (an hour or two on two cores)
 	$(BIN)/bandits run chapelle_li --report
 	$(BIN)/bandits run nonstationary --report
+	$(BIN)/bandits run side_observations --report
 
 bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine
 	$(BIN)/bandits bench

@@ -3,6 +3,7 @@
     log = bandits.load("results/quickstart-20260101T000000Z")
     log.summary()                 # mean regret with its 95 % interval, the bound, the ratio
     log.to_pandas(at=10_000)      # one row per replication
+    log.allocation()              # mean plays of each arm, beside those that the bound asks for
 
 Nothing is read that is not asked for; a run in progress shows what is finished.
 """
@@ -19,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .errors import BadParameter
+from .errors import BadParameter, NotLogged
 from .protocol import Bound, FloatArray, IntArray
 from .specs import written
 from .store import RunFolder
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .experiment import Cell
     from .specs import Spec
 
-__all__ = ["CellFacts", "Curve", "Log", "cell_table", "load"]
+__all__ = ["CellFacts", "Curve", "Log", "cell_table", "load", "mean_interval"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class CellFacts:
     Attributes:
         cell: Key.
         environment, agent: Labels.
+        environment_name, agent_name: Registered names.
         horizon: Number of rounds T.
         checkpoints: Rounds recorded, (C,).
         replications: Number asked for.
@@ -51,6 +53,8 @@ class CellFacts:
     cell: str
     environment: str
     agent: str
+    environment_name: str
+    agent_name: str
     horizon: int
     checkpoints: IntArray
     replications: int
@@ -85,6 +89,11 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
         bound = env.bound() if hasattr(env, "bound") else None
         if not isinstance(bound, Bound | None):
             raise BadParameter(f"environment {environment}: bound() must return a Bound or None, got {bound!r}")
+        if bound and bound.allocation is not None and np.shape(bound.allocation) != (env.problem.n_arms,):
+            raise BadParameter(
+                f"environment {environment}: the bound's allocation has shape {np.shape(bound.allocation)}, "
+                f"expected ({env.problem.n_arms},): plays per ln t of each arm"
+            )
         if bound is not None and bound.constants.ndim > 1:
             bound = None  # every replication has an instance, and so a bound, of its own
         rows.append(
@@ -103,6 +112,7 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
                 "bound_name": bound.name if bound else None,
                 "bound_constants": bound.constants.tolist() if bound else None,
                 "bound_starts": list(bound.starts) if bound else None,
+                "bound_allocation": None if bound is None or bound.allocation is None else list(bound.allocation),
                 "checkpoints": list(cell.checkpoints),
             }
         )
@@ -132,6 +142,7 @@ _CELLS = pa.schema(
         ("bound_name", pa.string()),
         ("bound_constants", pa.list_(pa.float64())),
         ("bound_starts", pa.list_(pa.int64())),
+        ("bound_allocation", pa.list_(pa.float64())),
         ("checkpoints", pa.list_(pa.int64())),
     ]
 )
@@ -203,9 +214,83 @@ class Log:
             n += m
         with np.errstate(invalid="ignore", divide="ignore"):
             sd = np.sqrt(squares / (n - 1))
-            half_width = t_quantile(n - 1) * sd / np.sqrt(n)
+            half_width = _half_width(sd, n)
         mean[n == 0] = np.nan
         return Curve(facts.checkpoints, mean, half_width, sd, int(n[-1]) if n.size else 0)
+
+    def ratio(self, facts: CellFacts) -> Curve | None:
+        """Mean regret over the lower bound, from round 10 on; None where the bound is unknown or 0.
+
+        Earlier, ln t is so small that the ratio says nothing. The interval is that of the regret, in the same unit.
+        """
+        curve = self.curve(facts)
+        late = curve.t >= min(10, facts.horizon)
+        t = curve.t[late]
+        bound = np.zeros(1) if facts.bound is None else facts.bound.at(t)
+        if not (bound > 0).all():
+            return None
+        scaled = (curve.mean[late] / bound, curve.half_width[late] / bound, curve.sd[late] / bound)
+        return Curve(t, *scaled, curve.replications)
+
+    def allocation(self, at: int | None = None) -> pd.DataFrame:
+        """One row per cell and arm: mean plays with their 95 % interval, and the plays that the bound asks for.
+
+        Args:
+            at: Round to count up to; by default the horizon. It must be a checkpoint.
+
+        Returns:
+            Columns cell, environment, agent, arm, t, replications, plays, low, high and bound, which is the bound's
+            ``c log(t)``: NaN for optimal arms, whose plays are free, and where no allocation is known.
+
+        Raises:
+            NotLogged: The run did not record pulls.
+        """
+        import pandas as pd
+
+        frames = []
+        for facts in self.cells:
+            t = facts.horizon if at is None else _checkpoint(facts, at)
+            pulls = self.pulls(facts, t)
+            if not len(pulls):
+                continue
+            plays, half = mean_interval(pulls)
+            known = None if facts.bound is None else facts.bound.allocation
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "cell": facts.cell,
+                        "environment": facts.environment,
+                        "agent": facts.agent,
+                        "arm": np.arange(plays.size),
+                        "t": t,
+                        "replications": len(pulls),
+                        "plays": plays,
+                        "low": plays - half,
+                        "high": plays + half,
+                        "bound": np.nan if known is None else known * np.log(t),
+                    }
+                )
+            )
+        columns = ["cell", "environment", "agent", "arm", "t", "replications", "plays", "low", "high", "bound"]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+    def pulls(self, facts: CellFacts, at: int | None = None) -> IntArray:
+        """How often each replication had played each arm, by default by the horizon: shape (R, K).
+
+        Raises:
+            NotLogged: The run did not record pulls.
+        """
+        t = facts.horizon if at is None else _checkpoint(facts, at)
+        if not self._logs(facts, "pulls"):
+            raise NotLogged(
+                "the run did not record how often each arm was played: run it again with --pulls "
+                "(in Python: extras=('pulls',))"
+            )
+        found = []
+        for table in self._read(facts, ["t", "pulls"]):
+            rows = table.filter(pc.equal(table["t"], t))["pulls"].combine_chunks()
+            found.append(rows.flatten().to_numpy().reshape(len(rows), -1))
+        return np.concatenate(found) if found else np.empty((0, 0), dtype=np.int64)
 
     def summary(self, at: int | None = None) -> pd.DataFrame:
         """One row per cell: mean regret with its 95 % interval, the bound, and their ratio.
@@ -274,6 +359,13 @@ class Log:
         for part in self.folder.parts(facts.cell):
             yield self.folder.read_part(part, columns)
 
+    def _logs(self, facts: CellFacts, column: str) -> bool:
+        """Whether the log of a cell has a column; a cell without replications has all."""
+        if self.folder is None:
+            return facts.cell not in self._tables or column in self._tables[facts.cell].column_names
+        parts = self.folder.parts(facts.cell)
+        return not parts or column in self.folder.columns(parts[0])
+
 
 def load(place: str | Path) -> Log:
     """Open the log of a run.
@@ -293,7 +385,13 @@ def _facts(table: pa.Table, timing: dict[str, Any]) -> list[CellFacts]:
     for row in table.to_pylist():
         bound = None
         if row["bound_constants"] is not None:
-            bound = Bound(row["bound_name"], np.array(row["bound_constants"]), tuple(row["bound_starts"]))
+            allocation = row.get("bound_allocation")  # older runs have no such column
+            bound = Bound(
+                row["bound_name"],
+                np.array(row["bound_constants"]),
+                tuple(row["bound_starts"]),
+                None if allocation is None else np.array(allocation),
+            )
         spent = timing.get(row["cell"], {})
         rate = spent["seconds"] / spent["replications"] if spent.get("replications") else float("nan")
         facts.append(
@@ -301,6 +399,8 @@ def _facts(table: pa.Table, timing: dict[str, Any]) -> list[CellFacts]:
                 cell=row["cell"],
                 environment=row["environment"],
                 agent=row["agent"],
+                environment_name=row["environment_name"],
+                agent_name=row["agent_name"],
                 horizon=row["horizon"],
                 checkpoints=np.array(row["checkpoints"], dtype=np.int64),
                 replications=row["replications"],
@@ -316,6 +416,19 @@ def _checkpoint(facts: CellFacts, t: int) -> int:
         nearest = int(facts.checkpoints[np.argmin(np.abs(facts.checkpoints - t))])
         raise BadParameter(f"round {t} was not recorded; the nearest checkpoint is {nearest}")
     return t
+
+
+def mean_interval(values: FloatArray | IntArray) -> tuple[FloatArray, FloatArray]:
+    """Mean over replications and the half-width of its 95 % interval, each (K,), of values (R, K)."""
+    n = len(values)
+    sd = values.std(axis=0, ddof=1) if n > 1 else np.full(values.shape[1], np.nan)
+    return values.mean(axis=0), _half_width(sd, np.array(n))
+
+
+def _half_width(sd: FloatArray, n: FloatArray) -> FloatArray:
+    """Half-width of the 95 % interval for the mean of n numbers with this standard deviation."""
+    half_width: FloatArray = t_quantile(n - 1) * sd / np.sqrt(n)
+    return half_width
 
 
 def t_quantile(degrees: FloatArray) -> FloatArray:

@@ -183,17 +183,28 @@ def show(
 @app.command()
 def plot(
     place: RunPlace,
-    out: Annotated[Path | None, typer.Option(help="PNG, SVG or PDF file; default: RUN/figures/regret.png.")] = None,
+    kind: Annotated[list[str], typer.Option(help="regret, ratio, allocation, or all; may be repeated.")] = ["regret"],
+    out: Annotated[
+        Path | None, typer.Option(help="PNG, SVG or PDF file, or a folder; default: RUN/figures/KIND.png.")
+    ] = None,
     agents: Annotated[str | None, typer.Option(help="Only these agents, separated by commas.")] = None,
-    log: Annotated[str, typer.Option(help="Logarithmic axes: auto, x, y, xy or none.")] = "auto",
+    environment: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this environment; may be repeated.")
+    ] = None,
+    log: Annotated[str, typer.Option(help="Logarithmic axes of regret: auto, x, y, xy or none.")] = "auto",
 ) -> None:
-    """Draw mean regret over time with 95 % bands and the lower bound.
+    """Draw mean regret, its ratio to the lower bound, or the plays of each arm, with 95 % intervals.
 
-    Example: bandits plot results/quickstart-20260101T000000Z --out regret.svg
+    Example: bandits plot results/quickstart-20260101T000000Z --kind regret --kind ratio --out figures/
     """
-    from .plots import save_regret
+    from .plots.files import save_kinds
 
-    print(save_regret(place, out, agents=agents.split(",") if agents else None, log=log))
+    chosen = agents.split(",") if agents else None
+    drawn, left_out = save_kinds(place, kind, out, agents=chosen, environments=environment or None, log=log)
+    for path in drawn:
+        print(path)
+    for line in left_out:
+        print(f"left out: {line}", file=sys.stderr)
 
 
 @app.command()

@@ -6,7 +6,8 @@
     │   ├── BadParameter      a parameter's name, type or value is wrong
     │   ├── UnsupportedProblem  this agent cannot play this environment
     │   ├── PluginError       a plug-in file is missing or does not load
-    │   └── RunFolderError    a run folder is missing, foreign, unreadable or not writable
+    │   ├── RunFolderError    a run folder is missing, foreign, unreadable or not writable
+    │   └── NotLogged         a run does not hold what a table or figure needs
     ├── StoreError            a run folder could not be written to in the middle of a run: exit status 1
     └── PlayError             an agent or environment broke while it played: exit status 1
 
@@ -22,6 +23,7 @@ from collections.abc import Iterable
 __all__ = [
     "BadParameter",
     "BanditsError",
+    "NotLogged",
     "PlayError",
     "PluginError",
     "RunFolderError",
@@ -60,6 +62,10 @@ class PluginError(UsageError):
 
 class RunFolderError(UsageError):
     """A run folder is missing, foreign, unreadable or not writable."""
+
+
+class NotLogged(UsageError):
+    """A run does not hold what a table or figure needs, for instance because pulls were not recorded."""
 
 
 class StoreError(BanditsError):

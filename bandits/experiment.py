@@ -28,7 +28,7 @@ import numpy as np
 from .errors import BadParameter, BanditsError, UnsupportedProblem, did_you_mean
 from .protocol import Problem
 from .registry import lookup
-from .specs import Spec, agent, environment, written
+from .specs import Spec, written
 
 __all__ = ["Cell", "Experiment", "LeftOut", "log_spaced"]
 
@@ -266,8 +266,8 @@ class Experiment:
         return {
             "name": self.name,
             "summary": self.summary,
-            "environments": [{"name": s.name, "parameters": written(s.given)} for s in self.environments],
-            "agents": [{"name": s.name, "parameters": written(s.given)} for s in self.agents],
+            "environments": [spec.as_json() for spec in self.environments],
+            "agents": [spec.as_json() for spec in self.agents],
             "horizon": self.horizon,
             "replications": self.replications,
             "seed": self.seed,
@@ -281,8 +281,8 @@ class Experiment:
         fields = {name: data[name] for name in ("name", "summary", "horizon", "replications", "seed")}
         return Experiment(
             **fields,
-            environments=[environment(s["name"], **s["parameters"]) for s in data["environments"]],
-            agents=[agent(s["name"], **s["parameters"]) for s in data["agents"]],
+            environments=[Spec.from_json("environment", spec) for spec in data["environments"]],
+            agents=[Spec.from_json("agent", spec) for spec in data["agents"]],
             checkpoints=tuple(data["checkpoints"]),
             extras=tuple(data["extras"]),
         )
@@ -320,6 +320,9 @@ def _declared(kind: str, specs: Any, experiment: str) -> tuple[Spec, ...]:
     for spec in declared:
         if not isinstance(spec, Spec) or spec.kind != kind:
             raise BadParameter(f"{kind}s must be declared with {kind}(...), got {spec!r}")
+    for spec in declared:
+        if any(spec.title in (other.label, other.full_label) for other in declared if other is not spec):
+            raise BadParameter(f"two {kind}s of '{experiment}' are called '{spec.title}': give each its own title")
     return declared
 
 

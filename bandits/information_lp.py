@@ -37,7 +37,7 @@ from . import simplex, simplex_batch
 from .covering import balance, power_of_2, solve_highs, solve_rationally, solve_simplex
 from .protocol import FloatArray, IntArray
 
-__all__ = ["InformationBound", "Kind", "WarmSimplex", "lower_bound", "precisions"]
+__all__ = ["InformationBound", "Kind", "WarmSimplex", "gaps", "lower_bound", "precisions"]
 
 Kind = Literal["lp", "graves_lai"]
 Solver = Literal["none", "simplex", "highs", "rational"]
@@ -92,11 +92,7 @@ def lower_bound(means: ArrayLike, sigma: ArrayLike, kind: Kind = "lp") -> Inform
     mean = _check_means(means)
     precision, sd_unit = _scaled_precisions(sigma, mean.size)
     n = mean.size
-    with np.errstate(over="ignore"):
-        gap = mean.max() - mean
-    if not np.isfinite(gap.max()):
-        raise ValueError(f"means range over more than a double holds: from {mean.min():g} to {mean.max():g}")
-    gap[gap <= 4 * np.spacing(np.abs(mean).max())] = 0.0
+    gap = gaps(mean)
     free = gap == 0.0
     zeros = np.zeros(n)
     if free.all():
@@ -123,6 +119,20 @@ def lower_bound(means: ArrayLike, sigma: ArrayLike, kind: Kind = "lp") -> Inform
         exploring.solver,
         exploring.retries,
     )
+
+
+def gaps(means: FloatArray) -> FloatArray:
+    """Best mean minus each mean, shape (K,); 0 where they differ by no more than rounding.
+
+    Raises:
+        ValueError: A double does not hold them.
+    """
+    with np.errstate(over="ignore"):
+        gap: FloatArray = means.max() - means
+    if not np.isfinite(gap.max()):
+        raise ValueError(f"means range over more than a double holds: from {means.min():g} to {means.max():g}")
+    gap[gap <= 4 * np.spacing(np.abs(means).max())] = 0.0
+    return gap
 
 
 def precisions(sigma: ArrayLike) -> FloatArray:

@@ -98,11 +98,19 @@ class Bound:
         name: What it is, as the legend of a figure prints it.
         constants: One constant per segment, shape (S,), or (S, B) where instances differ by replication.
         starts: First round of each segment, increasing, the first one 1.
+        allocation: Plays of each arm per ``log(t)`` that the bound asks for, shape (K,); NaN for optimal arms, whose
+            plays are free. None where unknown, or where segments or replications differ.
     """
 
     name: str
     constants: FloatArray
     starts: tuple[int, ...] = (1,)
+    allocation: FloatArray | None = None
+
+    @property
+    def constant(self) -> float:
+        """The constant C of ``C log(t)``; NaN where segments or replications differ."""
+        return float(self.constants[0]) if self.constants.shape == (1,) else float("nan")
 
     def at(self, t: IntArray) -> FloatArray:
         """Value after round t: shape of ``t``, preceded by nothing or followed by (B,)."""

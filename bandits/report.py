@@ -1,16 +1,15 @@
-"""One self-contained HTML page for a run: what was run, a table per environment, and the regret figure."""
+"""One self-contained HTML page for a run: what was run, a table per environment, and the figures."""
 
 from __future__ import annotations
 
-import io
 import json
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from .analysis import Log, load
-from .errors import RunFolderError
-from .plots import draw_regret
+from .errors import NotLogged, RunFolderError
+from .plots import KINDS, as_svg, draw
 from .tables import number
 
 __all__ = ["write_report"]
@@ -31,33 +30,44 @@ small { color: #888; }
 
 
 def write_report(place: str | Path) -> str:
-    """Write ``report.html`` and ``figures/regret.svg`` into a run folder and return the page's path.
+    """Write ``report.html`` and ``figures/<kind>.svg`` into a run folder and return the page's path.
 
     Raises:
         RunFolderError: There is no such run, or it cannot be written to.
     """
     opened = load(place)
     assert opened.folder is not None
-    figure = io.StringIO()
-    draw_regret(opened).savefig(figure, format="svg", metadata={"Date": None, "Creator": "bandits"})
-    svg = figure.getvalue()
-    page = _page(opened, opened.folder.facts(), svg[svg.index("<svg") :])
+    figures, lacking = _figures(opened)
+    page = _page(opened, opened.folder.facts(), figures, lacking)
     try:
-        opened.folder.write("figures/regret.svg", svg.encode())
+        for kind, svg in figures.items():
+            opened.folder.write(f"figures/{kind}.svg", svg.encode())
         opened.folder.write("report.html", page.encode())
     except OSError as error:
         raise RunFolderError(f"cannot write the report into {place}: {error}") from error
     return f"{opened.folder.place}/report.html"
 
 
-def _page(opened: Log, facts: dict[str, Any], svg: str) -> str:
+def _figures(opened: Log) -> tuple[dict[str, str], list[str]]:
+    """SVG of each kind of figure that the run holds, and why the others are missing."""
+    drawn, lacking = {}, []
+    for kind in KINDS:
+        try:
+            drawn[kind] = as_svg(draw(opened, kind))
+        except NotLogged as error:
+            lacking.append(f"No figure of the {kind}: {error}.")
+    return drawn, lacking
+
+
+def _page(opened: Log, facts: dict[str, Any], figures: dict[str, str], lacking: list[str]) -> str:
     experiment = facts["experiment"]
     body = [
         f"<h1>{escape(experiment['name'])}</h1>",
         f"<p>{escape(experiment.get('summary', ''))}</p>",
         f"<p>{experiment['replications']:,} replications of {experiment['horizon']:,} rounds, "
         f"seed {experiment['seed']}; status: {escape(facts['status'])}.</p>",
-        f"<figure>{svg}</figure>",
+        *(f"<figure>{svg[svg.index('<svg') :]}</figure>" for svg in figures.values()),
+        *(f"<p><small>{escape(line)}</small></p>" for line in lacking),
         *_tables(opened),
         "<p><small>Intervals are 95 % for the mean over replications (Student's t). The lower bound is asymptotic: "
         "at a finite horizon lower-order terms move the ratio either way.</small></p>",
@@ -78,13 +88,23 @@ def _page(opened: Log, facts: dict[str, Any], svg: str) -> str:
     }
     body.append(f"<h2>Provenance</h2><pre>{escape(json.dumps(shown, indent=2))}</pre>")
     declaration = experiment | {"checkpoints": f"{len(experiment['checkpoints'])} rounds"}
-    body.append(f"<h2>Declaration</h2><pre>{escape(json.dumps(declaration, indent=2))}</pre>")
+    body.append(f"<h2>Declaration</h2><pre>{escape(_listed(declaration))}</pre>")
     title = escape(experiment["name"])
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
         f"<body>\n{chr(10).join(body)}\n</body></html>\n"
     )
+
+
+def _listed(declaration: dict[str, Any]) -> str:
+    """JSON with a line for each agent and environment."""
+    lines = []
+    for name, value in declaration.items():
+        items = value if isinstance(value, list) and value and isinstance(value[0], dict) else None
+        text = json.dumps(value) if items is None else "[\n    " + ",\n    ".join(map(json.dumps, items)) + "\n  ]"
+        lines.append(f"  {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def _tables(opened: Log) -> list[str]:

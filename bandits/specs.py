@@ -1,7 +1,7 @@
 """Agents and environments as data: a registered name with its parameters, checked and with every default filled in.
 
     agent("ucb1", c=2.0)
-    environment("bernoulli", means=[0.9, 0.8])
+    environment("bernoulli", means=[0.9, 0.8]).named("easy")
 
 A parameter is a keyword-only argument of the constructor; its annotation says which values it takes. A declaration is
 plain data (numbers, words, lists): it is written to run.json, hashed into the keys of cells and sent to workers.
@@ -11,6 +11,7 @@ they hold where the declaration is made: neither a later change to the file nor 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import math
@@ -33,11 +34,18 @@ __all__ = ["Spec", "agent", "environment", "plain", "written"]
 
 @dataclass(frozen=True)
 class Spec:
-    """A registered name with its parameters, every default filled in: an agent or an environment, as data."""
+    """A registered name with its parameters, every default filled in: an agent or an environment, as data.
+
+    Attributes:
+        kind, name: What is registered.
+        given: Parameters that were given.
+        title: What tables and figures call it in place of name and parameters; see `named`.
+    """
 
     kind: Literal["agent", "environment"]
     name: str
     given: Mapping[str, Any]
+    title: str | None = None
 
     def __post_init__(self) -> None:
         """Put what files and foreign objects hold in their place, now, whatever becomes of them.
@@ -60,19 +68,35 @@ class Spec:
 
     @property
     def label(self) -> str:
-        """The name, with the parameters that were given: ``ucb1(c=4)``."""
-        inside = ", ".join(f"{name}={_short(value)}" for name, value in self.given.items())
-        return f"{self.name}({inside})" if inside else self.name
+        """The title, or else the name with the parameters that were given: ``ucb1(c=4)``."""
+        if self.title is not None:
+            return self.title
+        return f"{self.name}({_inside(self.given)})" if self.given else self.name
 
     @property
     def full_label(self) -> str:
         """Like `label`, with every number of every list."""
+        if self.title is not None:
+            return self.title
         inside = ", ".join(f"{name}={json.dumps(written(value))}" for name, value in self.given.items())
         return f"{self.name}({inside})" if inside else self.name
 
+    def named(self, title: str) -> Spec:
+        """Return a copy that tables, figures and reports call by this title: ``environment(...).named("E12")``.
+
+        The title is no part of what the cell is: it changes no key and no number.
+
+        Raises:
+            BadParameter: The title is empty or takes more than a line.
+        """
+        if not isinstance(title, str) or not title.strip() or not title.isprintable():
+            raise BadParameter(f"a title is one line of text, got {title!r}")
+        return dataclasses.replace(self, title=title.strip())
+
     def with_parameters(self, **changes: Any) -> Spec:
-        """Return a copy with some parameters changed."""
-        return Spec(self.kind, self.name, {**self.given, **changes})
+        """Return a copy with some parameters changed; a title then says so, as in ``E12(sigma=2)``."""
+        title = self.title and f"{self.title}({_inside(changes)})"
+        return Spec(self.kind, self.name, {**self.given, **changes}, title)
 
     def build(self, *arguments: Any) -> Any:
         """Construct the agent ``(problem, streams)`` or the environment ``(streams)``.
@@ -95,8 +119,15 @@ class Spec:
             raise BadParameter(f"{self.kind} {self.label}: {in_one_line(error)}") from error
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data: name and all parameters."""
-        return {"name": self.name, "parameters": written(self.parameters), "label": self.label}
+        """The declaration as plain data, which `from_json` reads back: name, given parameters, title if it has one."""
+        declared = {"name": self.name, "parameters": written(self.given)}
+        return declared if self.title is None else declared | {"title": self.title}
+
+    @staticmethod
+    def from_json(kind: Literal["agent", "environment"], data: Mapping[str, Any]) -> Spec:
+        """Read back what `as_json` wrote."""
+        spec = Spec(kind, data["name"], data["parameters"])
+        return spec if data.get("title") is None else spec.named(data["title"])
 
 
 def agent(name: str, **parameters: Any) -> Spec:
@@ -242,6 +273,10 @@ def _describe(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(repr(option) for option in typing.get_args(hint))
     return "a list of numbers" if typing.get_origin(hint) is not None else str(hint)
+
+
+def _inside(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={_short(value)}" for name, value in parameters.items())
 
 
 def _short(value: Any) -> str:

@@ -199,6 +199,12 @@ class RunFolder:
                 raise RunFolderError(f"{self.place}: {before.path} and {part.path} overlap: remove one of them")
         return found
 
+    def columns(self, part: Part) -> list[str]:
+        """Names of the columns of one part."""
+        with self._fs.open_input_file(self._path(part.path)) as file:
+            names: list[str] = pq.read_schema(file).names
+        return names
+
     def read_part(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of one part."""
         try:

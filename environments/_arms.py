@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bandits.kernels import kernel
-from bandits.protocol import Feedback, FloatArray, IntArray
+from bandits.protocol import Bound, Feedback, FloatArray, IntArray
 from bandits.streams import Stream, Streams
 
-__all__ = ["Arms", "instance"]
+__all__ = ["Arms", "instance", "lai_robbins_bound"]
 
 Prior = Callable[[Stream, int], FloatArray]
 
@@ -53,6 +53,22 @@ def instance(
     if gap < 0:
         raise ValueError(f"gap must be at least 0, got {gap:g}: the other arms have mean best - gap")
     return _finite(np.append(best, np.full(n_arms - 1, best - gap))[:, None])
+
+
+def lai_robbins_bound(terms: FloatArray, means: FloatArray) -> Bound:
+    """Bound of Lai and Robbins (1985, Theorem 1), whose arms share nothing: ``1 / KL`` plays per log T of each.
+
+    Args:
+        terms: ``gap / KL`` of each arm, 0 for the best, shape (K, 1) or (K, B).
+        means: Same shape.
+    """
+    constants = np.cumsum(terms, axis=0)[-1]
+    if means.shape[1] > 1:
+        return Bound("Lai-Robbins bound", constants[None])
+    gaps = (means.max(axis=0) - means)[:, 0]
+    with np.errstate(over="ignore"):
+        allocation = np.divide(terms[:, 0], gaps, out=np.full(gaps.shape, np.nan), where=gaps > 0)
+    return Bound("Lai-Robbins bound", constants, allocation=allocation)
 
 
 def _finite(means: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
 from bandits.streams import Streams
 
-from ._arms import Arms, instance
+from ._arms import Arms, instance, lai_robbins_bound
 
 __all__ = ["Bernoulli", "bernoulli_lai_robbins"]
 
@@ -64,7 +64,7 @@ class Bernoulli:
 
     def bound(self) -> Bound:
         """Lai-Robbins: ``sum of gap / kl(mean, best mean)`` over the suboptimal arms, times log T."""
-        return Bound("Lai-Robbins bound", bernoulli_lai_robbins(self._arms.means)[None])
+        return lai_robbins_bound(bernoulli_lai_robbins(self._arms.means), self._arms.means)
 
 
 def probabilities(means: FloatArray) -> FloatArray:
@@ -79,19 +79,18 @@ def probabilities(means: FloatArray) -> FloatArray:
 
 
 def bernoulli_lai_robbins(means: FloatArray) -> FloatArray:
-    """Constant of the Lai-Robbins bound: ``sum of gap / kl(mean, best mean)`` (Lai and Robbins 1985, Theorem 1).
+    """Regret per log T of each arm, ``gap / kl(mean, best mean)``, in the bound of Lai and Robbins (1985, Theorem 1).
 
     Args:
         means: Probabilities, shape (K, 1) or (K, B).
 
     Returns:
-        One constant for a shared instance (shape ()), else one per replication (B,).
+        Shape of ``means``, 0 for the best arm; their sum over the arms is the constant.
     """
     best = means.max(axis=0)
     gaps = best - means
     with np.errstate(divide="ignore", invalid="ignore"):
         success = np.where(means > 0, means * np.log(means / best), 0.0)
         failure = np.where(means < 1, (1 - means) * np.log((1 - means) / (1 - best)), 0.0)
-        terms = np.where(gaps > 0, gaps / (success + failure), 0.0)
-    total: FloatArray = np.cumsum(terms, axis=0)[-1]
-    return total.reshape(()) if means.shape[1] == 1 else total
+        terms: FloatArray = np.where(gaps > 0, gaps / (success + failure), 0.0)
+    return terms

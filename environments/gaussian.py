@@ -10,7 +10,7 @@ from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
 from bandits.streams import Streams
 
-from ._arms import Arms, instance
+from ._arms import Arms, instance, lai_robbins_bound
 
 __all__ = ["Gaussian", "gaussian_lai_robbins"]
 
@@ -65,7 +65,7 @@ class Gaussian:
 
     def bound(self) -> Bound:
         """Lai-Robbins: ``sum of 2 sd^2 / gap`` over the suboptimal arms, times log T."""
-        return Bound("Lai-Robbins bound", gaussian_lai_robbins(self._arms.means, self._sd)[None])
+        return lai_robbins_bound(gaussian_lai_robbins(self._arms.means, self._sd), self._arms.means)
 
 
 def noise_levels(sd: float | Sequence[float], n_arms: int) -> FloatArray:
@@ -79,7 +79,7 @@ def noise_levels(sd: float | Sequence[float], n_arms: int) -> FloatArray:
 
 
 def gaussian_lai_robbins(means: FloatArray, sd: FloatArray) -> FloatArray:
-    """Constant of the Lai-Robbins bound (Lai and Robbins 1985, Theorem 1), known variances.
+    """Regret per log T of each arm in the Lai-Robbins bound (Lai and Robbins 1985, Theorem 1), known variances.
 
     ``regret / KL`` of arm a is ``gap / (gap^2 / (2 sd^2))``, with the sd of arm a.
 
@@ -88,9 +88,8 @@ def gaussian_lai_robbins(means: FloatArray, sd: FloatArray) -> FloatArray:
         sd: Shape (K,).
 
     Returns:
-        One constant for a shared instance (shape ()), else one per replication (B,).
+        Shape of ``means``, 0 for the best arm; their sum over the arms is the constant.
     """
     gaps = means.max(axis=0) - means
-    terms = np.divide(2.0 * sd[:, None] ** 2, gaps, out=np.zeros_like(gaps), where=gaps > 0)
-    total: FloatArray = np.cumsum(terms, axis=0)[-1]
-    return total.reshape(()) if means.shape[1] == 1 else total
+    terms: FloatArray = np.divide(2.0 * sd[:, None] ** 2, gaps, out=np.zeros_like(gaps), where=gaps > 0)
+    return terms

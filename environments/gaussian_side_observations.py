@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandits.information_lp import lower_bound
+from bandits.information_lp import gaps, lower_bound
 from bandits.kernels import kernel
 from bandits.philox import Key, normal_pair
 from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
@@ -178,7 +178,10 @@ class GaussianSideObservations:
         span more than a hundred orders of magnitude, too many for the program.
         """
         try:
-            constant = lower_bound(self.means, self.sigma, kind="graves_lai").value
+            least = lower_bound(self.means, self.sigma, kind="graves_lai")
         except ValueError:
             return None
-        return Bound("Graves-Lai bound", np.array([constant])) if np.isfinite(constant) else None
+        if not np.isfinite(least.value):
+            return None
+        allocation = np.where(gaps(self.means) > 0, least.allocation, np.nan)
+        return Bound("Graves-Lai bound", np.array([least.value]), allocation=allocation)

@@ -85,10 +85,10 @@ class Piecewise:
         that exploits knowledge of the sequence may pay less.
         """
         if self._sd is None:
-            constants = [bernoulli_lai_robbins(segment) for segment in self._segments]
+            terms = [bernoulli_lai_robbins(segment) for segment in self._segments]
         else:
-            constants = [gaussian_lai_robbins(segment, self._sd) for segment in self._segments]
-        return Bound("Lai-Robbins, per segment", np.array(constants), self._starts)
+            terms = [gaussian_lai_robbins(segment, self._sd) for segment in self._segments]
+        return Bound("Lai-Robbins, per segment", np.array([np.cumsum(term)[-1] for term in terms]), self._starts)
 
     def _enter_segment(self, t: int) -> None:
         """Make the means those of the segment that holds round t."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -63,8 +64,6 @@ def test_a_cell_declared_twice_is_refused():
 
 
 def test_a_declaration_survives_json():
-    import json
-
     declared = experiment(agents=[agent("ucb1", c=0.5), agent("ucb1_numpy")], extras=("pulls",), every=7)
     read = Experiment.from_json(json.loads(json.dumps(declared.as_json())))
     assert [cell.key for cell in read.cells()] == [cell.key for cell in declared.cells()]
@@ -157,3 +156,28 @@ def test_an_experiment_that_no_agent_can_play_is_refused():
     gaussian = environment("gaussian", means=[0.5, 0.2])
     with pytest.raises(UnsupportedProblem, match="no agent of 'e' can play"):
         experiment(environments=[gaussian], agents=[agent("thompson_beta")]).cells()
+
+
+def test_a_title_is_what_people_read_and_no_part_of_the_key():
+    plain, named = experiment(), experiment(environments=[ENVIRONMENT.named("E12: hub & $spokes$")])
+    assert [c.key for c in named.cells()] == [c.key for c in plain.cells()]
+    assert named.cells()[0].label.endswith(" on E12: hub & $spokes$")
+    read = Experiment.from_json(json.loads(json.dumps(named.as_json())))
+    assert read.environments[0].label == "E12: hub & $spokes$"
+    assert "title" not in plain.as_json()["environments"][0]
+
+
+def test_a_title_says_that_a_parameter_was_changed_after_it_was_given():
+    changed = experiment(agents=[agent("ucb1").named("classic")]).override("ucb1.c", 4.0)
+    assert changed.agents[0].label == "classic(c=4)"
+
+
+@pytest.mark.parametrize("title", ["", "  ", "two\nlines", None])
+def test_a_title_is_one_line_of_text(title):
+    with pytest.raises(BadParameter, match="a title is one line of text"):
+        ENVIRONMENT.named(title)
+
+
+def test_two_things_cannot_have_one_title():
+    with pytest.raises(BadParameter, match="two agents of 'e' are called 'ucb1': give each its own title"):
+        experiment(agents=[agent("ucb1"), agent("moss").named("ucb1")])

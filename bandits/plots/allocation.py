@@ -1,0 +1,148 @@
+"""Plays of each suboptimal arm at the horizon, beside those that the bound asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..analysis import CellFacts, Log, mean_interval
+from ..errors import NotLogged, RunFolderError
+from ..protocol import FloatArray, IntArray
+from ..tables import number
+from .panels import Grid, choose
+from .style import bar_style, plain_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_allocation"]
+
+BOUND = "lower bound, c ln T"
+MOST_ARMS = 10  # more than these are pooled
+_BAR, _WIDTH, _HEIGHT = 0.05, 16.0, 2.9  # least width of a bar, widest figure, height of a panel, in inches
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Arms that share a place on the axis: one, or several whose plays are added up."""
+
+    name: str
+    arms: IntArray
+    asked: float
+
+
+def draw_allocation(
+    opened: Log, *, agents: Sequence[str] | None = None, environments: Sequence[str] | None = None
+) -> Figure:
+    """Mean plays of each suboptimal arm by the horizon, with 95 % intervals, beside ``c ln T`` of the bound.
+
+    Where there are many arms, those that the bound asks for most stand alone and the plays of the others are added up.
+
+    Raises:
+        NotLogged: The run did not record pulls, or no environment's bound says which plays it asks for.
+        RunFolderError: No replication is finished yet.
+    """
+    cells = choose(opened, agents, environments)
+    pulls = {facts.cell: opened.pulls(facts) for facts in cells}
+    if not any(map(len, pulls.values())):
+        raise RunFolderError("there is nothing to draw: no replication is finished yet")
+    groups = {facts.environment: _groups(facts) for facts in cells}
+    missing = {facts.environment: _reason(facts) for facts in cells if not groups[facts.environment]}
+    listed = "; ".join(f"{environment} ({reason})" for environment, reason in missing.items())
+    shown = [name for name, found in groups.items() if found]
+    if not shown:
+        raise NotLogged(f"there is no allocation to compare with: {listed}")
+    labels = list(dict.fromkeys(facts.agent for facts in cells))
+    bars = len(labels) + 1
+    needed = max(3.6, 0.8 + max(len(groups[name]) for name in shown) * (bars + 2) * _BAR)
+    columns = max(1, min(int(_WIDTH / needed), len(shown), 4))
+    wide = max(needed, min(5.6, _WIDTH / columns))
+    grid = Grid.of(shown, [BOUND, *labels], columns, (wide, _HEIGHT))
+    for environment, panel in grid.panels.items():
+        here = [facts for facts in cells if facts.environment == environment and len(pulls[facts.cell])]
+        _draw_panel(panel, groups[environment], {facts.agent: pulls[facts.cell] for facts in here}, labels)
+        grid.head(environment)
+    replications, horizon = max(map(len, pulls.values())), cells[0].horizon
+    title = f"Plays of suboptimal arms by T = {horizon:,}; whiskers: 95 % intervals over {replications:,} replications"
+    return grid.finish(title, [f"Not shown: {listed}"] if listed else [])
+
+
+def _groups(facts: CellFacts) -> list[_Group]:
+    """Suboptimal arms in order; where there are many, the minor ones together at the end."""
+    if facts.bound is None or facts.bound.allocation is None:
+        return []
+    asked = facts.bound.allocation * np.log(facts.horizon)
+    arms = np.flatnonzero(~np.isnan(asked))
+    alone = arms
+    if arms.size > MOST_ARMS:
+        major = arms[np.argsort(-asked[arms], kind="stable")][: MOST_ARMS - 1]
+        alone = np.sort(major[asked[major] > 0])
+    found = [_Group(f"arm {arm}", np.array([arm]), float(asked[arm])) for arm in alone]
+    rest = np.setdiff1d(arms, alone)
+    return [*found, _Group(f"{rest.size} others,\ntogether", rest, float(asked[rest].sum()))] if rest.size else found
+
+
+def _reason(facts: CellFacts) -> str:
+    """Why there is nothing to compare with."""
+    if facts.bound is None:
+        return "no bound is known"
+    if facts.bound.allocation is None:
+        return "the plays that its bound asks for are not known, or were not stored by an older version"
+    return "every arm is optimal"
+
+
+def _draw_panel(panel: Any, groups: list[_Group], pulls: dict[str, IntArray], labels: list[str]) -> None:
+    place, width = np.arange(len(groups), dtype=np.float64), 1.0 / (len(labels) + 3)
+    left = place - 0.5 + 1.5 * width
+    asked = np.array([group.asked for group in groups])
+    panel.bar(left, asked, width, color="black", label=plain_text(BOUND))
+    panel.hlines(asked, left + 0.5 * width, place + 0.5 - width, color="black", linewidth=0.8, linestyle=(0, (2, 2)))
+    at: list[FloatArray] = []
+    mean: list[FloatArray] = []
+    half: list[FloatArray] = []
+    for agent, played in pulls.items():
+        i = labels.index(agent)
+        at.append(left + width * (1 + i))
+        for found, into in zip(mean_interval(_of_groups(played, groups)), (mean, half), strict=True):
+            into.append(found)
+        panel.bar(at[-1], mean[-1], width, label=plain_text(agent), edgecolor="white", linewidth=0.0, **bar_style(i))
+    places, means, halves = (np.concatenate(parts) for parts in (at, mean, half))
+    top = _top(asked, means, halves)
+    panel.set_ylim(0, top)
+    whole = means <= top
+    cap = min(2.0, 30 * width)
+    panel.errorbar(places[whole], means[whole], halves[whole], fmt="none", ecolor="black", elinewidth=0.8, capsize=cap)
+    _say_height(panel, np.append(places, left), np.append(means, asked), top)
+    for x in left[asked == 0]:
+        panel.text(x, 0, "0", ha="center", va="bottom", fontsize=7)
+    panel.set_xlim(-0.5, len(groups) - 0.5)
+    panel.set_xticks(place, [group.name for group in groups])
+    panel.tick_params(axis="x", length=0)
+    panel.grid(axis="x", visible=False)
+    panel.set_ylabel("plays")
+
+
+def _of_groups(pulls: IntArray, groups: list[_Group]) -> IntArray:
+    """Plays of each group, (R, G), of the plays of each arm, (R, K)."""
+    return np.stack([pulls[:, group.arms].sum(axis=1) for group in groups], axis=1)
+
+
+def _top(asked: FloatArray, mean: FloatArray, half: FloatArray) -> float:
+    """Upper end of the axis: above all bars but those that dwarf the others, the bound's among them."""
+    near = max(4.0 * float(np.median(mean)), min(3.0 * float(asked.max()), float(mean.max())))
+    inside = float(mean[mean <= near].max(initial=0.0))
+    whiskers = float((mean + np.nan_to_num(half))[mean <= near].max(initial=0.0))
+    height = max(inside, min(whiskers, 1.3 * inside), float(asked[asked <= 2.0 * inside].max(initial=0.0)))
+    return 1.08 * height or 1.08 * float(asked.max()) or 1.0
+
+
+def _say_height(panel: Any, places: FloatArray, heights: FloatArray, top: float) -> None:
+    """Write upon each bar that is cut how high it is."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.4}
+    for x, height in zip(places, heights, strict=True):
+        if height > top:
+            text = number(height, 3)
+            panel.text(x, 0.99 * top, text, rotation=90, ha="center", va="top", fontsize=6, bbox=box)
