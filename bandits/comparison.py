@@ -8,7 +8,7 @@ without pairs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from .protocol import FloatArray, IntArray
 from .statistics import TestResult, check_level, holm, independent_test, paired_test, replications_needed
 
-__all__ = ["LARGER_IS_BETTER", "Comparison", "Sample", "compare_samples", "with_error"]
+__all__ = ["LARGER_IS_BETTER", "Comparison", "Sample", "compare_samples", "verdict_line", "with_error"]
 
 LARGER_IS_BETTER = frozenset({"reward"})  # of every other column less is better
 
@@ -29,13 +29,13 @@ class Sample:
 
     Attributes:
         agent: Label.
-        seed: Samples of one seed share their noise, replication by replication.
+        noise: Samples of one noise share it, replication by replication.
         replications: Numbers of the finished replications, increasing, (R,).
         values: What is compared, (R,).
     """
 
     agent: str
-    seed: str
+    noise: str
     replications: IntArray
     values: FloatArray
 
@@ -123,7 +123,7 @@ def compare_samples(
     for a, b in combinations(samples, 2):
         found = _test(a, b, level, sign)
         agent, other = (a, b) if not found.difference < 0 else (b, a)
-        tests.append((agent.agent, other.agent, a.seed == b.seed, found if agent is a else _turned(found)))
+        tests.append((agent.agent, other.agent, a.noise == b.noise, found if agent is a else _turned(found)))
     p_holm = holm(np.array([found.p for *_, found in tests]))
     return [
         Comparison(
@@ -153,7 +153,7 @@ def compare_samples(
 
 
 def _test(a: Sample, b: Sample, level: float, sign: float) -> TestResult:
-    if a.seed != b.seed:
+    if a.noise != b.noise:
         return independent_test(sign * a.values, sign * b.values, level)
     _, in_a, in_b = np.intersect1d(a.replications, b.replications, assume_unique=True, return_indices=True)
     return paired_test(sign * a.values[in_a], sign * b.values[in_b], level)
@@ -170,6 +170,19 @@ def _needed(found: TestResult, alpha: float, power: float, paired: bool) -> floa
     """Replications of each agent; without pairs the difference varies by both agents' spreads."""
     effect = found.effect_size if paired else found.effect_size / math.sqrt(2)
     return replications_needed(effect, alpha, power)
+
+
+def verdict_line(verdict: Mapping[str, Any], column: str, margin: float) -> str:
+    """A row of `Log.verdicts` in plain words."""
+    agent, other = verdict["agent"], verdict["other"]
+    gain, low, high = with_error(verdict["gain"], verdict["low"], verdict["high"])
+    when = f"{gain} [{low}, {high}] {column} at look {verdict['look']}, {verdict['replications']:,} paired replications"
+    return {
+        "separated": f"{agent} is better than {other} by {when}",
+        "equivalent": f"{agent} and {other} are equivalent within {margin:g}: difference {when}",
+        "same": f"{agent} and {other} are equal: the same {column} in {verdict['replications']:,} replications",
+        "open": f"{agent} and {other} are not separated: difference {when}",
+    }[verdict["state"]]
 
 
 def with_error(value: float, low: float, high: float) -> tuple[str, str, str]:

@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import __version__
-from .analysis import cell_table
+from .cells import cell_table
 from .errors import BanditsError, PlayError, PluginError, RunFolderError, UsageError, in_one_line
 from .experiment import Cell, Experiment
 from .jobs import SimulationJob
 from .progress import Progress, SilentProgress
+from .reading import flat
 from .registry import load_plugin, plugins
 from .scheduler import Failure, Outcome, Settings, run_jobs
 from .store import SCHEMA_VERSION, Part, RunFolder, missing_ranges
@@ -140,6 +140,11 @@ def resume(
     if not lacks and facts["status"] == "complete":
         return Run(folder.place, cells, [], False, 0.0)  # nothing to do, and nothing to rewrite
     with folder.locked():
+        for cell in cells:
+            whole = folder.parts(cell.key)
+            for part in folder.listed(cell.key):
+                if part not in whole:
+                    progress.say(f"{part.path} is damaged: set aside as {folder.set_aside(part)}, and played again")
         code = {"plugins": _plugin_facts(), "commit": _commit(), "version": __version__}
         if not _same_code(facts, code):
             _check_continuity(folder, cells, place)
@@ -322,14 +327,9 @@ def _same_bits(logged: Any, played: Any) -> bool:
         return False
     return all(
         logged[name].type == played[name].type
-        and _flat(logged[name]).tobytes() == _flat(played[name]).tobytes()  # bytes: 0.0 and -0.0 differ
+        and flat(logged[name]).tobytes() == flat(played[name]).tobytes()  # bytes: 0.0 and -0.0 differ
         for name in logged.column_names
     )
-
-
-def _flat(column: pa.ChunkedArray) -> Any:
-    values = column.combine_chunks()
-    return (values.flatten() if pa.types.is_fixed_size_list(values.type) else values).to_numpy(zero_copy_only=False)
 
 
 def _versions() -> dict[str, str]:

@@ -23,6 +23,7 @@ from .protocol import FloatArray, IntArray
 
 __all__ = [
     "Interval",
+    "Method",
     "TestResult",
     "chance_of_least_mean",
     "check_level",

@@ -134,8 +134,8 @@ def _file(opened: Log, place: str | Path, kind: str, out: str | Path | None) -> 
     """Where a figure goes."""
     if out is None:
         if opened.folder is None or not opened.folder.is_local:
-            raise UsageError(f"{place} is not on this machine: say where the figure goes with --out")
-        root = opened.folder.path if "://" in str(place) else Path(place)
+            raise UsageError(f"{place} is not one run on this machine: say where the figure goes with --out")
+        root = opened.folder.path if "://" in opened.folder.place else Path(opened.folder.place)
         return root / "figures" / f"{kind}.png"
     file = Path(out)
     if not file.suffix:
