@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from scipy import stats
-from worked_instances import INF, INSTANCES
 
 from bandits import Feedback, Problem, Streams, agent, environment, simulate
 from bandits.agents import Greedy, PooledThompson, PooledUCB, UCBMaxN
 from bandits.errors import BadParameter
+from bandits.experiments import WORKED_INSTANCES as INSTANCES
 from bandits.specs import Spec
+
+INF = math.inf
 
 # --- a play recorded, and the formulas evaluated anew from the whole record
 
