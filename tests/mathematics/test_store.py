@@ -94,7 +94,7 @@ def test_a_copy_of_a_part_does_not_count_twice(tmp_path):
     part.with_name(f"copy of {part.name}").write_bytes(part.read_bytes())
     assert load(tmp_path / "r").summary()["replications"].tolist() == [20]
     part.with_name("replications-000020-000029.parquet").write_bytes(part.read_bytes())
-    with pytest.raises(RunFolderError, match="000020-000029.parquet is damaged .its replications are not those"):
+    with pytest.raises(RunFolderError, match=r"000020-000029\.parquet is damaged"):
         load(tmp_path / "r").summary()
     assert load(tmp_path / "r", skip_damaged=True).summary()["replications"].tolist() == [20]
 
