@@ -12,7 +12,6 @@ Nothing is read that is not asked for; a run in progress shows what is finished.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from .comparison import Comparison
 from .errors import NotLogged, RunFolderError, in_one_line
 from .protocol import FloatArray, IntArray
 from .reading import Reader
-from .statistics import Method, check_level, mean_interval, quantile_interval, quantiles
+from .statistics import Method, check_level, half_width, mean_interval, quantile_interval, quantiles
 from .store import RunFolder
 
 if TYPE_CHECKING:
@@ -417,11 +416,3 @@ def _places(place: str | Path | Sequence[str | Path]) -> list[str]:
     if not runs:
         raise RunFolderError(f"no run folder matches {text}")
     return runs
-
-
-def half_width(sd: FloatArray, n: int) -> FloatArray:
-    """Half-width of the 95 % interval for the mean of n numbers with this standard deviation (Student's t)."""
-    from scipy.special import stdtrit
-
-    width: FloatArray = (stdtrit(n - 1, 0.975) if n > 1 else math.nan) * sd / math.sqrt(max(n, 1))
-    return width

@@ -11,7 +11,7 @@ import numpy as np
 from .cells import CellFacts
 from .comparison import LARGER_IS_BETTER, Comparison, Sample, compare_samples, verdict_line
 from .errors import BadParameter, NotLogged
-from .protocol import FloatArray
+from .protocol import FloatArray, IntArray
 from .sequential import judge
 from .statistics import (
     Interval,
@@ -164,7 +164,8 @@ def best(log: Log, at: int | None, column: str) -> pd.DataFrame:
     """See `Log.best`."""
     rows = []
     for environment, cells in by_environment(log.cells).items():
-        t, values = _common_round(cells, at), common_values(log, cells, column, _common_round(cells, at))
+        t = _common_round(cells, at)
+        _, values = common_values(log, cells, column, t)
         turned = -values if column in LARGER_IS_BETTER else values
         shares, chances = share_best(turned), chance_of_least_mean(turned)
         for j, facts in enumerate(cells):
@@ -182,8 +183,8 @@ def best(log: Log, at: int | None, column: str) -> pd.DataFrame:
     return _frame(rows, "environment agent t replications mean share_best chance_best_mean")
 
 
-def common_values(log: Log, cells: Sequence[CellFacts], column: str, t: int) -> FloatArray:
-    """A column at one round for the replications that all cells have finished: (R, A).
+def common_values(log: Log, cells: Sequence[CellFacts], column: str, t: int) -> tuple[IntArray, FloatArray]:
+    """The replications that all cells have finished, (R,), and a column of them at one round: (R, A).
 
     Raises:
         BadParameter: The cells do not share their noise.
@@ -194,7 +195,7 @@ def common_values(log: Log, cells: Sequence[CellFacts], column: str, t: int) -> 
     common = found[0][0]
     for replications, _ in found[1:]:
         common = np.intersect1d(common, replications, assume_unique=True)
-    return np.column_stack([values[np.searchsorted(replications, common)] for replications, values in found])
+    return common, np.column_stack([values[np.searchsorted(replications, common)] for replications, values in found])
 
 
 def slope(log: Log, decades: float, level: float) -> pd.DataFrame:
@@ -296,9 +297,10 @@ def pair_differences(log: Log, column: str, most: int) -> tuple[list[tuple[CellF
     found: list[FloatArray] = [np.empty((most, 0))]
     sign = -1.0 if column in LARGER_IS_BETTER else 1.0
     for cells in by_environment(log.cells).values():
-        values = sign * common_values(log, cells, column, cells[0].horizon)[:most]
-        if len(values) < most:
-            raise NotLogged(f"{cells[0].environment}: {len(values)} of {most} replications are finished by all agents")
+        replications, found_here = common_values(log, cells, column, cells[0].horizon)
+        if (finished := int((replications < most).sum())) < most:
+            raise NotLogged(f"{cells[0].environment}: {finished} of {most} replications are finished by all agents")
+        values = sign * found_here[:most]
         for i, j in combinations(range(len(cells)), 2):
             pairs.append((cells[i], cells[j]))
             found.append(values[:, [j]] - values[:, [i]])

@@ -89,10 +89,10 @@ class Comparison:
     @property
     def line(self) -> str:
         """The comparison in plain words."""
-        pairs = f"{self.replications:,} {'paired' if self.paired else 'unpaired'} replications"
+        pairs = f"{whole(self.replications)} {'paired' if self.paired else 'unpaired'} replications"
         if self.replications < 2:
             return f"{self.agent} and {self.other} cannot be compared: {pairs}"
-        what = f"{self.column} at {'T' if self.at_horizon else 't'} = {self.t:,}"
+        what = f"{self.column} at {'T' if self.at_horizon else 't'} = {whole(self.t)}"
         if self.gain == 0 and self.p == 1:
             return f"{self.agent} and {self.other} are equal: the same {what} throughout; {pairs}"
         gain, low, high = with_error(self.gain, self.low, self.high)
@@ -115,12 +115,12 @@ class Comparison:
 def compare_samples(
     environment: str, samples: Sequence[Sample], *, t: int, horizon: int, column: str, alpha: float, level: float
 ) -> list[Comparison]:
-    """Compare every pair of agents of one environment: the family of Holm's correction."""
+    """Compare every pair of agents of one environment, the best first: the family of Holm's correction."""
     check_level(alpha, "alpha")
     check_level(level)
     sign = -1.0 if column in LARGER_IS_BETTER else 1.0
     tests = []
-    for a, b in combinations(samples, 2):
+    for a, b in combinations(sorted(samples, key=lambda sample: sign * float(sample.values.mean())), 2):
         found = _test(a, b, level, sign)
         agent, other = (a, b) if not found.difference < 0 else (b, a)
         tests.append((agent.agent, other.agent, a.noise == b.noise, found if agent is a else _turned(found)))
@@ -176,11 +176,12 @@ def verdict_line(verdict: Mapping[str, Any], column: str, margin: float) -> str:
     """A row of `Log.verdicts` in plain words."""
     agent, other = verdict["agent"], verdict["other"]
     gain, low, high = with_error(verdict["gain"], verdict["low"], verdict["high"])
-    when = f"{gain} [{low}, {high}] {column} at look {verdict['look']}, {verdict['replications']:,} paired replications"
+    played = whole(verdict["replications"])
+    when = f"{gain} [{low}, {high}] {column} at look {verdict['look']}, {played} paired replications"
     return {
         "separated": f"{agent} is better than {other} by {when}",
         "equivalent": f"{agent} and {other} are equivalent within {margin:g}: difference {when}",
-        "same": f"{agent} and {other} are equal: the same {column} in {verdict['replications']:,} replications",
+        "same": f"{agent} and {other} are equal: the same {column} in {played} replications",
         "open": f"{agent} and {other} are not separated: difference {when}",
     }[verdict["state"]]
 
@@ -191,7 +192,12 @@ def with_error(value: float, low: float, high: float) -> tuple[str, str, str]:
     if not 0 < half < math.inf:
         return f"{value:.4g}", f"{low:.4g}", f"{high:.4g}"
     decimals = max(0, -math.floor(math.log10(half / 2)))  # half a width of 2 or more shows its first digit
-    return f"{value:,.{decimals}f}", f"{low:,.{decimals}f}", f"{high:,.{decimals}f}"
+    return f"{value:z,.{decimals}f}", f"{low:z,.{decimals}f}", f"{high:z,.{decimals}f}"
+
+
+def whole(n: int) -> str:
+    """A whole number for people: 1000, 10,000."""
+    return f"{n:,}" if n >= 10_000 else str(n)
 
 
 def _p_value(p: float) -> str:
@@ -203,4 +209,4 @@ def _p_value(p: float) -> str:
 def _rounded(n: float) -> str:
     """About as many, to two digits, rounded up."""
     unit = 10 ** max(0, math.floor(math.log10(n)) - 1)
-    return f"{math.ceil(n / unit) * unit:,}"
+    return whole(math.ceil(n / unit) * unit)

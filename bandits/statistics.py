@@ -28,6 +28,7 @@ __all__ = [
     "chance_of_least_mean",
     "check_level",
     "efficient",
+    "half_width",
     "holm",
     "independent_test",
     "log_slopes",
@@ -87,19 +88,28 @@ def mean_interval(
     check_level(level)
     if method not in ("t", "normal", "bootstrap"):
         raise BadParameter(f"method must be t, normal or bootstrap, got '{method}'")
-    from scipy import stats
-
     n = len(values)
     if n < 2:
         nothing = np.full(values.shape[1:], np.nan)
         return Interval(values.mean(axis=0) if n else nothing, nothing, nothing, level, method, n)
-    mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / math.sqrt(n)
+    mean, sd = values.mean(axis=0), values.std(axis=0, ddof=1)
     if method == "bootstrap":
         below, above = _studentised(values, mean, level, seed, resamples)
-    else:
-        above = stats.t.ppf((1 + level) / 2, n - 1) if method == "t" else stats.norm.ppf((1 + level) / 2)
-        below = -above
-    return Interval(mean, mean - above * error, mean - below * error, level, method, n)
+        error = sd / math.sqrt(n)
+        return Interval(mean, mean - above * error, mean - below * error, level, method, n)
+    half = half_width(sd, n, level, method)
+    return Interval(mean, mean - half, mean + half, level, method, n)
+
+
+def half_width(sd: FloatArray, n: int, level: float = 0.95, method: Literal["t", "normal"] = "t") -> FloatArray:
+    """Half-width of the confidence interval for the mean of n numbers with this standard deviation; NaN below two."""
+    from scipy.special import ndtri, stdtrit  # a quarter of the time to import scipy.stats
+
+    if n < 2:
+        return np.full(np.shape(sd), np.nan)
+    quantile = stdtrit(n - 1, (1 + level) / 2) if method == "t" else ndtri((1 + level) / 2)
+    half: FloatArray = quantile * sd / math.sqrt(n)
+    return half
 
 
 def _studentised(

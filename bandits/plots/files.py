@@ -74,6 +74,7 @@ def save(
     agents: Sequence[str] | None = None,
     environments: Sequence[str] | None = None,
     log: str = "auto",
+    skip_damaged: bool = False,
 ) -> Path:
     """Draw a figure of a run into a file and return its path.
 
@@ -84,8 +85,9 @@ def save(
         agents: As for `draw`.
         environments: As for `draw`.
         log: As for `draw`.
+        skip_damaged: Go on without damaged log files.
     """
-    opened = load(place)
+    opened = load(place, skip_damaged=skip_damaged)
     file = _file(opened, place, kind, out)
     figure = draw(opened, kind, agents=agents, environments=environments, log=log)
     try:
