@@ -35,10 +35,15 @@ unit: $(READY_DEV)
 	@echo "== tests =="
 	$(BIN)/python -m pytest
 
-reproduce: $(READY)  ## run the long experiments (an hour or two on two cores)
+reproduce: $(READY_DEV)  ## run the long experiments (an hour or two on two cores)
 	$(BIN)/bandits run chapelle_li --report
 	$(BIN)/bandits run nonstationary --report
+	$(BIN)/bandits run collaborative --report
+	$(BIN)/bandits run collaborative_faults --report
+	$(BIN)/bandits run gosine --report
 	$(BIN)/bandits run side_observations --report
+	$(BIN)/bandits run linear_contextual --report
+	$(BIN)/bandits run classification --report
 
 bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine
 	$(BIN)/bandits bench

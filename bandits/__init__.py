@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .experiment import Experiment
     from .foreign import foreign_agent
     from .loop import simulate
-    from .protocol import Bound, Feedback, Problem
+    from .protocol import Bound, Context, Feedback, Problem
     from .registry import register_agent, register_environment, register_experiment
     from .scalar import ScalarAgent
     from .specs import agent, environment
@@ -33,6 +33,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Bound": "protocol",
+    "Context": "protocol",
     "Experiment": "experiment",
     "Feedback": "protocol",
     "Log": "analysis",
@@ -51,6 +52,7 @@ _HOME = {
 
 __all__ = [
     "Bound",
+    "Context",
     "Experiment",
     "Feedback",
     "Log",

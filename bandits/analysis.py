@@ -168,6 +168,10 @@ class Log:
             raise RunFolderError(self.why_empty())
         return some[0] if len(some) == 1 else dataset.dataset(some)
 
+    def logs(self, facts: CellFacts, column: str) -> bool:
+        """Whether the log of a cell has a column; a cell without replications has all."""
+        return self._reader.has(facts.cell, column)
+
     def values(self, facts: CellFacts, column: str = "regret", at: int | None = None) -> tuple[IntArray, FloatArray]:
         """Numbers of the finished replications, (R,), and a column's values, (R, C) or, at one round, (R,)."""
         return self._reader.values(facts, column, at)
@@ -260,7 +264,7 @@ class Log:
             NotLogged: The run did not record pulls.
         """
         j = int(np.searchsorted(facts.checkpoints, facts.checkpoint(at)))
-        if not self._reader.has(facts.cell, "pulls"):
+        if not self.logs(facts, "pulls"):
             raise NotLogged(
                 "the run did not record how often each arm was played: run it again with --pulls "
                 "(in Python: extras=('pulls',))"

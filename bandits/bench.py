@@ -38,6 +38,7 @@ class Workload:
         what: One line.
         environment, agent: The cell to play.
         normals, uniforms: Random numbers that one run-step needs: the floor.
+        n_learners: Learners of a population; a step is then one learner's, and replications are as many fewer.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Workload:
     agent: Spec
     normals: int = 0
     uniforms: int = 0
+    n_learners: int = 1
 
 
 _GAUSSIAN = environment("gaussian", means=np.linspace(0.0, 0.9, 10).tolist(), sd=np.linspace(0.8, 1.2, 10).tolist())
@@ -56,6 +58,7 @@ _SIGMA = [
     [math.exp(0.25 * _NORMAL.inv_cdf((37 * (10 * i + j) % 100 + 0.5) / 100)) for j in range(10)] for i in range(10)
 ]
 _SIDE = environment("gaussian_side_observations", means=np.linspace(0.0, 0.9, 10).tolist(), sigma=_SIGMA)
+_LINEAR = environment("linear", n_arms=10, n_features=10)
 # The same levels where each arm sees itself and three in ten of the others, so that the program has something to solve.
 _SPARSE = environment(
     "gaussian_side_observations",
@@ -65,6 +68,8 @@ _SPARSE = environment(
         for i in range(10)
     ],
 )
+
+_POPULATION = environment("collaborative", n_learners=24, n_bandits=4, n_arms=40)
 
 WORKLOADS = (
     Workload("W1", "Gaussian UCB1, K = 10", _GAUSSIAN, agent("ucb1"), normals=1),
@@ -79,6 +84,23 @@ WORKLOADS = (
         normals=10,
     ),
     Workload("W4b", "LP tracking as it runs, K = 10", _SPARSE, agent("lp_tracking"), normals=10),
+    Workload(
+        "W5",
+        "24 learners, no communication, K = 40; per learner-step",
+        _POPULATION,
+        agent("isolated_ucb"),
+        uniforms=1,
+        n_learners=24,
+    ),
+    Workload(
+        "W5b",
+        "24 learners on 4 bandits, gossip, K = 40; per learner-step",
+        _POPULATION,
+        agent("gosine_context_unaware"),
+        uniforms=1,
+        n_learners=24,
+    ),
+    Workload("W6", "LinUCB, K = 10 arms with d = 10 fresh features each", _LINEAR, agent("linucb"), normals=101),
     Workload("numpy", "Gaussian UCB1 in plain NumPy, K = 10", _GAUSSIAN, agent("ucb1_numpy"), normals=1),
 )
 
@@ -105,6 +127,10 @@ def measure(
 
 
 def _measure(workload: Workload, replications: int, horizon: int, repeats: int) -> dict[str, Any]:
+    lanes = replications
+    if workload.n_learners > 1:
+        replications = max(2, min(64, replications // 4))  # what the engine takes for a batch
+        lanes = replications * workload.n_learners
     experiment = Experiment(
         name="bench",
         environments=[workload.environment],
@@ -114,13 +140,13 @@ def _measure(workload: Workload, replications: int, horizon: int, repeats: int) 
     )
     (cell,) = experiment.cells()
     job = SimulationJob(cell, batch=replications)
-    draw = _floor(workload, replications)
+    draw = _floor(workload, lanes)
     job.run(0, 2)  # compile
     draw()
     loop, floor = [], []
     for _ in range(repeats):
-        loop.append(_cpu_seconds(lambda: job.run(0, replications)) / (replications * horizon))
-        floor.append(_cpu_seconds(draw) / (replications * _FLOOR_ROUNDS))
+        loop.append(_cpu_seconds(lambda: job.run(0, replications)) / (lanes * horizon))
+        floor.append(_cpu_seconds(draw) / (lanes * _FLOOR_ROUNDS))
     ns, floor_ns = statistics.median(loop) * 1e9, statistics.median(floor) * 1e9
     return {
         "workload": workload.name,

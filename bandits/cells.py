@@ -35,6 +35,9 @@ class CellFacts:
         checkpoints: Rounds recorded, (C,).
         replications: Number asked for.
         bound: Lower bound; None where none is known or each replication has its own instance.
+        more_bounds: Bounds beside it, that hold for some agents only.
+        n_learners: Learners of a population; None where one plays alone.
+        learners: Log rows for each (replication, t): the learners of a population that was logged apart, else 1.
         seconds: Core seconds per replication; NaN if unknown.
         seed, streams: Seed of all randomness, as text (it has 64 bits), and version of the random streams.
         environment_parameters, agent_parameters: Every parameter, as plain data.
@@ -51,6 +54,9 @@ class CellFacts:
     replications: int
     bound: Bound | None
     seconds: float = float("nan")
+    more_bounds: tuple[Bound, ...] = ()
+    n_learners: int | None = None
+    learners: int = 1
     seed: str = ""
     environment_parameters: Mapping[str, Any] = field(default_factory=dict)
     agent_parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -113,11 +119,20 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
                 "bound_name": bound.name if bound else None,
                 "bound_constants": bound.constants.tolist() if bound else None,
                 "bound_starts": list(bound.starts) if bound else None,
+                "more_bounds": json.dumps([_written_bound(more) for more in env.more_bounds()])
+                if hasattr(env, "more_bounds")
+                else None,
+                "n_learners": env.problem.n_learners,
+                "learners": env.problem.n_learners if "learners" in cell.extras else None,
                 "bound_allocation": None if bound is None or bound.allocation is None else list(bound.allocation),
                 "checkpoints": list(cell.checkpoints),
             }
         )
     return pa.Table.from_pylist(rows, schema=_CELLS)
+
+
+def _written_bound(bound: Bound) -> dict[str, Any]:
+    return {"name": bound.name, "constants": bound.constants.tolist(), "starts": list(bound.starts)}
 
 
 def _labels(specs: Sequence[Spec]) -> list[str]:
@@ -143,6 +158,9 @@ _CELLS = pa.schema(
         ("bound_name", pa.string()),
         ("bound_constants", pa.list_(pa.float64())),
         ("bound_starts", pa.list_(pa.int64())),
+        ("more_bounds", pa.string()),
+        ("n_learners", pa.int64()),
+        ("learners", pa.int64()),
         ("bound_allocation", pa.list_(pa.float64())),
         ("checkpoints", pa.list_(pa.int64())),
     ]
@@ -176,6 +194,12 @@ def read_facts(table: pa.Table, timing: Mapping[str, Any], run: str = "", stream
                 replications=row["replications"],
                 bound=bound,
                 seconds=rate,
+                more_bounds=tuple(
+                    Bound(more["name"], np.array(more["constants"]), tuple(more["starts"]))
+                    for more in json.loads(row.get("more_bounds") or "[]")
+                ),
+                n_learners=row.get("n_learners"),
+                learners=row.get("learners") or 1,
                 seed=row["seed"],
                 environment_parameters=json.loads(row["environment_parameters"]),
                 agent_parameters=json.loads(row["agent_parameters"]),

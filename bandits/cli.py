@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -93,6 +94,9 @@ def run(
         list[str], typer.Option("--sweep", metavar="NAME.PARAM=[V,V,..]", help="One agent or environment per value.")
     ] = [],
     pulls: Annotated[bool, typer.Option("--pulls", help="Record how often each arm was played.")] = False,
+    per_learner: Annotated[
+        bool, typer.Option("--per-learner", help="Log each learner of a population on a row of its own.")
+    ] = False,
     until_separated: UntilSeparated = False,
     max_replications: MaxReplications = None,
     alpha: Alpha = None,
@@ -124,8 +128,9 @@ def run(
         declared = declared.override(target, value)
     for item in sweep:
         declared = declared.sweep(*parse_assignment(item))
-    if pulls:
-        declared = declared.replace(extras=("pulls",))
+    extras = {"pulls": pulls, "learners": per_learner}
+    if any(extras.values()):
+        declared = declared.replace(extras=tuple(name for name, wanted in extras.items() if wanted))
     settings = make_settings(backend, workers, ray_address)
     if until_separated:
         from .until_separated import Design, start_until_separated
@@ -309,7 +314,9 @@ def export(
 @app.command()
 def plot(
     place: RunPlace,
-    kind: Annotated[list[str], typer.Option(help="regret, ratio, allocation, or all; may be repeated.")] = ["regret"],
+    kind: Annotated[
+        list[str], typer.Option(help="regret, ratio, allocation, messages, spreading, or all; may be repeated.")
+    ] = ["regret"],
     out: Annotated[
         Path | None, typer.Option(help="PNG, SVG or PDF file, or a folder; default: RUN/figures/KIND.png.")
     ] = None,
@@ -550,6 +557,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without our letters shows marks instead
+    warnings.showwarning = _print_warning
     try:
         app(arguments)
     except UsageError as error:
@@ -559,6 +567,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
+
+
+def _print_warning(message: Warning | str, *place: Any, **more: Any) -> None:
+    """What a user should know is one line, too, without the place in our code."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def main_of_experiment(experiment: Experiment) -> NoReturn:

@@ -18,6 +18,7 @@ import hashlib
 import json
 import operator
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -103,11 +104,27 @@ class Cell:
                 f"agent {self.agent.label}: learns from rewards, and playing arm {problem.unseen_rewards[0]} does not "
                 f"show its own: play an agent that learns from observations, such as pooled_ucb"
             )
+        if (problem.n_learners is not None) != getattr(target, "plays_population", False):
+            raise UnsupportedProblem(f"agent {self.agent.label}: {_population(problem.n_learners)}")
         if getattr(target, "uses_horizon", False):
             problem = dataclasses.replace(problem, horizon=self.horizon)
         if getattr(target, "is_oracle", False):
             problem = dataclasses.replace(problem, best_action=getattr(environment, "best_action", None))
-        return self.agent.build(problem, streams)
+        if getattr(target, "knows_bandits", False):
+            problem = dataclasses.replace(problem, bandit=environment.bandit)
+        if getattr(target, "plays_in_turn", False):
+            problem = dataclasses.replace(problem, play_in_turn=environment.play_in_turn)
+        player = self.agent.build(problem, streams)
+        if hasattr(environment, "watch"):
+            environment.watch(player)
+        return player
+
+
+def _population(n_learners: int | None) -> str:
+    """Why an agent cannot play a population, or nothing else."""
+    if n_learners is None:
+        return "plays a population of learners, and here one learner plays alone: play it on collaborative"
+    return f"plays one learner, and here are {n_learners}: play an agent for populations, such as isolated_ucb"
 
 
 @dataclass(frozen=True)
@@ -135,7 +152,7 @@ class Experiment:
         seed: Seed of all randomness; replication r uses (seed, r).
         checkpoints: How many rounds to record (log-spaced, always with T), or the rounds themselves.
         every: Record every this many rounds instead.
-        extras: Optional log columns: "pulls".
+        extras: Optional log columns: "pulls"; "learners" for a row per learner of a population.
         smoke: Fields to replace for a quick trial, such as ``dict(horizon=500, replications=8)``.
         summary: One line that says what it shows.
     """
@@ -159,7 +176,7 @@ class Experiment:
         extras = (self.extras,) if isinstance(self.extras, str) else tuple(self.extras or ())
         for name, allowed, given in (
             ("smoke", {f.name for f in dataclasses.fields(self)}, self.smoke),
-            ("extras", {"pulls"}, extras),
+            ("extras", {"pulls", "learners"}, extras),
         ):
             if unknown := sorted(set(given) - allowed):
                 raise BadParameter(f"{name} may contain {', '.join(sorted(allowed))}; got {unknown[0]!r}")
@@ -264,7 +281,9 @@ class Experiment:
                     tuple(self.extras),
                 )
                 try:
-                    cell.build_agent(env, Streams(self.seed, 2))
+                    player = cell.build_agent(env, Streams(self.seed, 2))
+                    for remark in env.remarks(player) if hasattr(env, "remarks") else ():
+                        warnings.warn(f"{cell.label}: {remark}", stacklevel=2)
                 except UnsupportedProblem as error:
                     left_out.append(LeftOut(env_spec.label, agent_spec.label, str(error.__cause__ or error)))
                     continue

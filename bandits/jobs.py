@@ -14,7 +14,7 @@ import pyarrow as pa
 from .errors import PlayError, in_one_line
 from .experiment import Cell
 from .loop import MIN_LANES, batch_size, play
-from .protocol import Estimate, Resources
+from .protocol import Estimate, Problem, Resources
 from .streams import Streams
 
 if TYPE_CHECKING:
@@ -63,15 +63,20 @@ class SimulationJob:
     def _batch(self) -> int:
         if self.batch is not None:
             return max(1, min(self.batch, self.replications))
-        batch = batch_size(self._n_arms, self.replications)
+        batch = batch_size(self._problem, self.replications)
         if "pulls" in self.cell.extras:  # the log of one batch has an entry per checkpoint, arm and lane
-            batch = min(batch, _PULLS_BYTES // (4 * self._n_arms * len(self.cell.checkpoints)))
+            entries = self._problem.n_arms * len(self.cell.checkpoints) * self._rows_per_checkpoint
+            batch = min(batch, _PULLS_BYTES // (4 * entries))
         return max(MIN_LANES, batch)
 
     @cached_property
-    def _n_arms(self) -> int:
-        n_arms: int = self.cell.build_environment(Streams(self.cell.seed, MIN_LANES)).problem.n_arms
-        return n_arms
+    def _problem(self) -> Problem:
+        problem: Problem = self.cell.build_environment(Streams(self.cell.seed, MIN_LANES)).problem
+        return problem
+
+    @property
+    def _rows_per_checkpoint(self) -> int:
+        return (self._problem.n_learners or 1) if "learners" in self.cell.extras else 1
 
     def prepare(self) -> None:
         """Play some rounds of the least batch, which compiles the kernels or loads them from disk."""
@@ -87,7 +92,9 @@ class SimulationJob:
         per_round = max(full - per_lane * lanes, 0.0)
         return Estimate(
             seconds=full * self.cell.horizon / lanes,
-            rows=len(self.cell.checkpoints) * (1 + self._n_arms // 6 if "pulls" in self.cell.extras else 1),
+            rows=len(self.cell.checkpoints)
+            * self._rows_per_checkpoint
+            * (1 + self._problem.n_arms // 6 if "pulls" in self.cell.extras else 1),
             chunk=lanes,
             least=max(1, min(lanes, math.ceil(per_round / (_OVERHEAD * per_lane)))),
         )
@@ -101,7 +108,7 @@ class SimulationJob:
         """Play replications ``first .. first + count - 1``, batch by batch.
 
         Returns:
-            Rows sorted by (replication, t): see `bandits.store` for the columns.
+            Rows sorted by (replication, t), or (replication, t, learner): see `bandits.store` for the columns.
 
         Raises:
             PlayError: With the replications and the round.
@@ -131,17 +138,23 @@ class SimulationJob:
 
 
 def _rows(log: dict[str, Any], first: int, checkpoints: tuple[int, ...]) -> pa.Table:
-    """Long table, one row per (replication, checkpoint), from arrays of shape (C, B) or (C, K, B)."""
-    size = log["regret"].shape[-1]
+    """Long table, one row per (replication, checkpoint) or (replication, checkpoint, learner).
+
+    From arrays of shape (C, B), or (C, N, B) with learners; what is counted per arm has K before the last axis.
+    """
+    n_learners, size = log["regret"].shape[1:] if log["regret"].ndim == 3 else (1, log["regret"].shape[1])
     columns: dict[str, Any] = {
-        "replication": np.repeat(np.arange(first, first + size, dtype=np.int32), len(checkpoints)),
-        "t": np.tile(np.asarray(checkpoints, dtype=np.int64), size),
+        "replication": np.repeat(np.arange(first, first + size, dtype=np.int32), len(checkpoints) * n_learners),
+        "t": np.tile(np.repeat(np.asarray(checkpoints, dtype=np.int64), n_learners), size),
     }
+    if log["regret"].ndim == 3:
+        columns["learner"] = np.tile(np.arange(n_learners, dtype=np.int32), len(checkpoints) * size)
     for name, values in log.items():
-        by_replication = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # (B, C) or (B, C, K)
-        if by_replication.ndim == 3:
-            flat = pa.array(by_replication.reshape(-1))
-            columns[name] = pa.FixedSizeListArray.from_arrays(flat, by_replication.shape[2])
+        by_replication = np.ascontiguousarray(np.moveaxis(values, -1, 0))
+        if values.ndim > log["regret"].ndim:
+            flat, width = by_replication.reshape(-1), by_replication.shape[-1]
+            # a list of no fixed size: one dataset then holds environments with different numbers of arms
+            columns[name] = pa.ListArray.from_arrays(np.arange(0, flat.size + 1, width, dtype=np.int32), pa.array(flat))
         else:
             columns[name] = by_replication.reshape(-1)
     return pa.table(columns)

@@ -32,6 +32,7 @@ __all__ = [
     "count_pulls",
     "exp",
     "inline",
+    "inner_products",
     "inverse_root",
     "kernel",
     "log",
@@ -229,6 +230,21 @@ def argmax_random(index: FloatArray, uniforms: FloatArray, action: IntArray, bes
             better = (value > best[b]) | tie
             best[b] = value if better else best[b]
             action[b] = k if better else action[b]
+
+
+@kernel
+def inner_products(x: FloatArray, y: FloatArray, out: FloatArray) -> None:
+    """Write ``sum over i of x[i, a] * y[i, a]`` for each arm a and lane: out is (K, B).
+
+    x and y have the shape (d, K, B), or (d, 1, B) where one vector goes with all arms.
+    """
+    own_x, own_y = 1 if x.shape[1] > 1 else 0, 1 if y.shape[1] > 1 else 0
+    for a in range(out.shape[0]):
+        for b in range(out.shape[1]):
+            out[a, b] = 0.0
+        for i in range(x.shape[0]):
+            for b in range(out.shape[1]):
+                out[a, b] += x[i, a * own_x, b] * y[i, a * own_y, b]
 
 
 @kernel

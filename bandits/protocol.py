@@ -7,8 +7,15 @@ A batch plays B replications in step; B is always the last axis and contiguous. 
     feedback = environment.step(t, action)     # reward and pseudo-regret, float64, shape (B,)
     agent.update(t, action, feedback)
 
-Rounds are counted from 1. No lane may influence another, not even in its last bits: reduce over arms with NumPy's
-sums or `np.einsum`, not with `@`, which adds up in an order that depends on the shape.
+In a population of N learners arms, rewards and regrets have the shape (N, B), and learners exchange messages through
+``problem.network`` only. Rounds are counted from 1. No lane may influence another, not even in its last bits: reduce
+over arms with NumPy's sums or `np.einsum`, not with `@`, which adds up in an order that depends on the shape.
+
+A context is a float64 array, contiguous: shape (d, K, B) where every arm has features of its own, (d, B) where one
+vector of features goes with all arms. ``problem.context`` says which. The environment may reuse the array in the next
+round, so it holds until ``update`` of the same round has returned; the agent only reads it. An agent that needs a
+context raises `UnsupportedProblem` where ``problem.context`` is None. One that knows of no context ignores it, and then
+sees of each arm the average over contexts: a control, not a contender.
 """
 
 from __future__ import annotations
@@ -23,9 +30,12 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from .network import Design, Network
+
 __all__ = [
     "Agent",
     "Bound",
+    "Context",
     "Environment",
     "Feedback",
     "FloatArray",
@@ -40,27 +50,67 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Context:
+    """What an agent may know beforehand of the contexts, which it sees before it acts.
+
+    Attributes:
+        n_features: Number of features d, at least 1.
+        per_arm: Whether each arm has its own features, so that a context has the shape (d, K, B); else one vector
+            goes with all arms, and the shape is (d, B).
+        features: The features of every round, where they never change: shape (d, K, 1) if all replications share
+            them, else (d, K, B). None where they are drawn anew.
+        feature_norm: L, no vector of features is longer; None where that is unknown.
+        feature_range: Interval that holds every feature; None where that is unknown.
+        parameter_norm: S, the parameter of a linear model is at most that long; None where that is unknown or means
+            are not linear.
+    """
+
+    n_features: int
+    per_arm: bool
+    features: FloatArray | None = None
+    feature_norm: float | None = None
+    feature_range: tuple[float, float] | None = None
+    parameter_norm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """What an agent may know of its environment. The means are not among it.
 
     Attributes:
         n_arms: Number of arms K.
-        noise_sd: Known standard deviation of each arm's Gaussian reward noise, shape (K,); None where the
-            rewards are not Gaussian or the level is unknown.
+        noise_sd: Known standard deviation of each arm's Gaussian reward noise, given the context, shape (K,); None
+            where the rewards are not Gaussian or the level is unknown.
         reward_range: Interval that holds every reward; None where rewards are unbounded.
         observation_sd: Side information, shape (K, K): playing the row's arm shows the column's arm with Gaussian
             noise of this standard deviation, and nothing of it where the entry is infinite. None where only
             rewards are seen.
+        context: What `Environment.observe` returns, as far as it is known beforehand; None where it returns None.
         horizon: Number of rounds T; None unless the agent declares ``uses_horizon = True``.
         best_action: The best action of a round; None unless the agent declares ``is_oracle = True``.
+        n_learners: Number of learners N of a population; None where one learner plays alone.
+        network: The learners' only way to exchange messages; None where one learner plays alone.
+        design: What the designer of a population knows when it hands out arms and introduces peers; None where one
+            learner plays alone.
+        bandit: The bandit that each learner learns, shape (N,); None unless the agent declares
+            ``knows_bandits = True``.
+        play_in_turn: ``play_in_turn(t, learners, arm)`` plays the arms (G, B) of some learners (G,) before the others
+            and returns their rewards; `Agent.act` must then return these arms. None unless the agent declares
+            ``plays_in_turn = True``.
     """
 
     n_arms: int
     noise_sd: FloatArray | None = None
     reward_range: tuple[float, float] | None = None
     observation_sd: FloatArray | None = None
+    context: Context | None = None
     horizon: int | None = None
     best_action: Callable[[int], IntArray] | None = None
+    n_learners: int | None = None
+    network: Network | None = None
+    design: Design | None = None
+    bandit: IntArray | None = None
+    play_in_turn: Callable[[int, IntArray, IntArray], FloatArray] | None = None
 
     @property
     def unseen_rewards(self) -> IntArray:
@@ -77,8 +127,8 @@ class Feedback:
     The environment may reuse the arrays in the next round: copy what you keep.
 
     Attributes:
-        reward: Reward of each replication's action, shape (B,).
-        regret: Pseudo-regret of the action, best mean minus its mean, shape (B,). For the log: an agent that
+        reward: Reward of each replication's action, shape (B,), or (N, B) in a population.
+        regret: Pseudo-regret of the action, best mean minus its mean, shape as ``reward``. For the log: an agent that
             reads it cheats, and a contract test says so.
         observations: What was seen of every arm, shape (K, B), 0 where nothing was; None without side information.
     """
@@ -127,7 +177,8 @@ class Agent(Protocol):
     """Chooses actions. Constructed as ``cls(problem, streams, *, parameters...)``.
 
     A class that sets ``needs_reward = False`` learns from observations, or not at all. Others are not given problems
-    with arms whose reward is not seen.
+    with arms whose reward is not seen. A class that sets ``plays_population = True`` plays all learners of a
+    population, and nothing else.
     """
 
     def act(self, t: int, context: Any = None) -> IntArray:
@@ -141,6 +192,9 @@ class Environment(Protocol):
     """Owns the means and the noise. Constructed as ``cls(streams, *, parameters...)``.
 
     A registered class lists ``examples``, a tuple of parameter sets that show its uses; the contract tests play each.
+    It may have ``log(t)``, further log columns of that round by name, each of the shape of a reward and summed over
+    learners by default; ``watch(agent)``, called once with the agent that will play; ``remarks(agent)``, what a user
+    should know before the two play, as lines; and ``more_bounds()``, bounds beside `bound`.
     If it takes files or foreign objects for parameters, its static method ``resolve(given)`` returns the parameters
     with what they hold in their place, as plain data: see `bandits.specs`.
     """
@@ -150,7 +204,7 @@ class Environment(Protocol):
         """What an agent may know."""
 
     def observe(self, t: int) -> Any:
-        """Context of round t, or None."""
+        """Context of round t, of shape (d, K, B) or (d, B), or None. Called once before `step` of the round."""
 
     def step(self, t: int, action: IntArray) -> Feedback:
         """Play round t."""

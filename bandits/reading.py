@@ -74,8 +74,10 @@ class Reader:
         """
         rounds = facts.checkpoints.size
         for replications, table in self.tables(facts.cell, [column]):
-            values = flat(table[column]).reshape(len(replications), rounds, -1, *_width(table, column))
-            yield replications, values.sum(axis=2) if values.shape[2] > 1 else values[:, :, 0]
+            values = flat(table[column])
+            width = (values.size // table.num_rows,) if pa.types.is_nested(table[column].type) else ()
+            values = values.reshape(len(replications), rounds, facts.learners, *width)
+            yield replications, values.sum(axis=2) if facts.learners > 1 else values[:, :, 0]
 
     def values(self, facts: CellFacts, column: str, at: int | None = None) -> tuple[IntArray, FloatArray]:
         """Replications (R,) and a column's values, (R, C) at all checkpoints or (R,) at one round."""
@@ -120,11 +122,6 @@ class Reader:
 
 
 def flat(column: pa.ChunkedArray) -> Any:
-    """Every number of a column, those of lists one after the other."""
+    """The numbers of a column: those of its lists, too, which were of fixed size in the logs of version 0.1.0."""
     values = column.combine_chunks()
-    return (values.flatten() if pa.types.is_fixed_size_list(values.type) else values).to_numpy(zero_copy_only=False)
-
-
-def _width(table: pa.Table, column: str) -> tuple[int, ...]:
-    kind = table.schema.field(column).type
-    return (kind.list_size,) if pa.types.is_fixed_size_list(kind) else ()
+    return (values.flatten() if pa.types.is_nested(values.type) else values).to_numpy(zero_copy_only=False)

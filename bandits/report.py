@@ -9,7 +9,7 @@ from typing import Any
 
 from .analysis import Log, load
 from .errors import NotLogged, RunFolderError
-from .plots import KINDS, as_svg, draw
+from .plots import as_svg, draw, kinds_for
 from .tables import number
 
 __all__ = ["write_report"]
@@ -51,7 +51,7 @@ def write_report(place: str | Path, *, skip_damaged: bool = False) -> str:
 def _figures(opened: Log) -> tuple[dict[str, str], list[str]]:
     """SVG of each kind of figure that the run holds, and why the others are missing."""
     drawn, lacking = {}, []
-    for kind in KINDS:
+    for kind in kinds_for(opened):
         try:
             drawn[kind] = as_svg(draw(opened, kind))
         except NotLogged as error:

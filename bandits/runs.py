@@ -325,11 +325,8 @@ def _spread(values: Sequence[int], count: int) -> list[int]:
 def _same_bits(logged: Any, played: Any) -> bool:
     if logged.column_names != played.column_names or logged.num_rows != played.num_rows:
         return False
-    return all(
-        logged[name].type == played[name].type
-        and flat(logged[name]).tobytes() == flat(played[name]).tobytes()  # bytes: 0.0 and -0.0 differ
-        for name in logged.column_names
-    )
+    pairs = [(flat(logged[name]), flat(played[name])) for name in logged.column_names]
+    return all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs)  # bytes: 0.0 and -0.0 differ
 
 
 def _versions() -> dict[str, str]:

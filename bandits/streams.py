@@ -153,9 +153,9 @@ class Stream:
         """Uniform on the open interval (0, 1): shape (B,). A view: copy it to keep it past this round."""
         return self._series(philox.UNIFORM_SERIES, t, fill_uniform_series)
 
-    def uniforms(self, t: int, n: int) -> FloatArray:
-        """N uniforms per replication: shape (n, B)."""
-        out = self._empty(t, n)
+    def uniforms(self, t: int, n: int, out: FloatArray | None = None) -> FloatArray:
+        """N uniforms per replication: shape (n, B), written into ``out`` if given."""
+        out = self._empty(t, n, out)
         _fill_uniform_table(out, self.key, t, philox.UNIFORM_TABLE)
         return out
 
@@ -163,9 +163,9 @@ class Stream:
         """Standard normal: shape (B,). A view: copy it to keep it past this round."""
         return self._series(philox.NORMAL_SERIES, t, fill_normal_series)
 
-    def normals(self, t: int, n: int) -> FloatArray:
-        """N standard normals per replication: shape (n, B)."""
-        out = self._empty(t, n)
+    def normals(self, t: int, n: int, out: FloatArray | None = None) -> FloatArray:
+        """N standard normals per replication: shape (n, B), written into ``out`` if given."""
+        out = self._empty(t, n, out)
         _fill_normal_table(out, self.key, t)
         return out
 
@@ -233,11 +233,15 @@ class Stream:
         _fill_permutations(out, self.key, t)
         return out
 
-    def _empty(self, t: int, n: int) -> FloatArray:
-        """Room for n slots of round t, if the counter has room for them."""
+    def _empty(self, t: int, n: int, out: FloatArray | None = None) -> FloatArray:
+        """Room for n slots of round t, if the counter has room for them: ``out``, or a new array."""
         _check(0 <= t < 2**32, "round t must lie in [0, 2^32)", t)
         _check(0 <= n <= 2**24, "a round has at most 2^24 slots", n)
-        return np.empty((n, self.size))
+        if out is None:
+            return np.empty((n, self.size))
+        fits = out.shape == (n, self.size) and out.dtype == np.float64 and out.flags.c_contiguous
+        _check(fits, f"out must be contiguous float64 of shape {(n, self.size)}", (out.dtype, out.shape))
+        return out
 
     def _table(self, values: FloatArray, name: str) -> FloatArray:
         values = np.ascontiguousarray(values, dtype=np.float64)

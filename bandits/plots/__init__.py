@@ -12,8 +12,22 @@ legend.
 from __future__ import annotations
 
 from .allocation import draw_allocation
-from .files import KINDS, as_svg, draw, save, save_regret
+from .files import KINDS, as_svg, draw, kinds_for, save, save_regret
+from .messages import draw_messages
 from .ratio import draw_ratio
 from .regret import draw_regret
+from .spreading import draw_spreading
 
-__all__ = ["KINDS", "as_svg", "draw", "draw_allocation", "draw_ratio", "draw_regret", "save", "save_regret"]
+__all__ = [
+    "KINDS",
+    "as_svg",
+    "draw",
+    "draw_allocation",
+    "draw_messages",
+    "draw_ratio",
+    "draw_regret",
+    "draw_spreading",
+    "kinds_for",
+    "save",
+    "save_regret",
+]

@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, Any
 from ..analysis import Log, load
 from ..errors import BadParameter, NotLogged, RunFolderError, UsageError, did_you_mean
 from .allocation import draw_allocation
+from .messages import draw_messages
 from .ratio import draw_ratio
 from .regret import draw_regret
+from .spreading import draw_spreading
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "as_svg", "draw", "save", "save_kinds", "save_regret"]
+__all__ = ["KINDS", "as_svg", "draw", "kinds_for", "save", "save_kinds", "save_regret"]
 
 KINDS: dict[str, Callable[..., Figure]] = {
     "regret": draw_regret,
     "ratio": draw_ratio,
     "allocation": draw_allocation,
+    "messages": draw_messages,
+    "spreading": draw_spreading,
 }
+_OF_POPULATIONS = ("messages", "spreading")
 
 
 def draw(
@@ -57,6 +62,12 @@ def draw(
     if log != "auto":
         raise BadParameter(f"log chooses the axes of the regret figure; a figure of kind '{kind}' has its own")
     return KINDS[kind](opened, agents=agents, environments=environments)
+
+
+def kinds_for(opened: Log) -> list[str]:
+    """Kinds that make sense for a run: those of populations only where one played."""
+    population = any(facts.n_learners is not None for facts in opened.cells)
+    return [kind for kind in KINDS if population or kind not in _OF_POPULATIONS]
 
 
 def as_svg(figure: Figure) -> str:
@@ -109,7 +120,7 @@ def save_kinds(
     Raises:
         NotLogged: The run does not hold a kind that was asked for by name, or none at all.
     """
-    names = list(dict.fromkeys(KINDS if "all" in kinds else kinds))
+    names = list(dict.fromkeys(kinds_for(load(place)) if "all" in kinds else kinds))
     if len(names) > 1 and out is not None and out.suffix:
         raise BadParameter(f"{len(names)} figures do not go into the one file {out}: give --out a folder")
     if log != "auto" and "regret" not in names:

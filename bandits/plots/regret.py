@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bound_name", "draw_regret"]
 
+_BOUND_STYLES = ["--", ":", "-."]
+
 
 def draw_regret(
     opened: Log,
@@ -42,7 +44,7 @@ def draw_regret(
     if not any(curve.replications for curve in curves.values()):
         raise RunFolderError("there is nothing to draw: no replication is finished yet")
     labels = list(dict.fromkeys(facts.agent for facts in cells))
-    bounds = [bound_name(facts.bound) for facts in cells if facts.bound is not None]
+    bounds = [bound_name(bound) for facts in cells for bound in _bounds(facts)]
     grid = Grid.of(list(dict.fromkeys(facts.environment for facts in cells)), [*labels, *bounds])
     for environment, panel in grid.panels.items():
         here = [facts for facts in cells if facts.environment == environment]
@@ -50,6 +52,10 @@ def draw_regret(
         grid.head(environment, _remark(here[0].bound))
     replications = max(curve.replications for curve in curves.values())
     return grid.finish(f"Mean regret; bands: 95 % intervals for the mean over {replications:,} replications")
+
+
+def _bounds(facts: CellFacts) -> list[Bound]:
+    return [*([] if facts.bound is None else [facts.bound]), *facts.more_bounds]
 
 
 def bound_name(bound: Bound) -> str:
@@ -71,12 +77,12 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], curves: dict[str, Curve]
             shown[facts.agent] = curve
     bound = cells[0].bound
     theory = {}
-    if bound is not None:
-        t, value = cells[0].checkpoints, bound.at(cells[0].checkpoints)
-        theory[bound.name] = float(value[-1])
-        panel.plot(t, value, color="black", linestyle="--", linewidth=1.2, label=bound_name(bound))
+    for line, style in zip(_bounds(cells[0]), _BOUND_STYLES, strict=False):
+        t, value = cells[0].checkpoints, line.at(cells[0].checkpoints)
+        theory[line.name] = float(value[-1])
+        panel.plot(t, value, color="black", linestyle=style, linewidth=1.2, label=bound_name(line))
     panel.set_xlabel("round t")
-    panel.set_ylabel("cumulative regret")
+    panel.set_ylabel("cumulative regret" if cells[0].n_learners is None else "cumulative regret of all learners")
     if "x" in log or (log == "auto" and bound is not None and len(bound.starts) == 1):
         panel.set_xscale("log")
     if len(cells[0].checkpoints) > 1:

@@ -46,7 +46,19 @@ EXTREMES = [
     environment("gaussian", means=[0.0, 0.0], sd=[1.0, 0.0]),
     environment("gaussian", means=[1e6, -1e6, 1e6], sd=1e-6),
     environment("gaussian", means=[1.0, -1.0], sd=1e6),
+    environment("collaborative", n_learners=3, means=[[0.5]]),
+    environment("collaborative", n_learners=2, means=[MANY, MANY[::-1]]),
+    environment("collaborative", n_learners=4, means=[[0.0, 1.0, 1.0], [0.5, 0.5, 0.5]], network="same_bandit"),
+    environment("collaborative", n_learners=5, n_arms=4, rewards="gaussian", sd=0.0, network="star"),
+    environment("linear", n_arms=1, n_features=1),
+    environment("linear", n_arms=1, n_features=1, link="logistic"),
+    environment("linear", n_arms=3, n_features=HORIZON + 15, link="logistic"),  # more features than rounds
+    environment("linear", n_arms=HORIZON + 15, n_features=2),
+    environment("linear", features=[[0.0, 0.0], [0.0, 0.0]], parameter=[1.0, 1.0]),
+    environment("linear", features=[[0.6, 0.8], [0.6, 0.8]], parameter=[1e6, -1e6], sd=0.0),
+    environment("linear", features=[[1e6, 1e-6], [-1e6, 1e6]], parameter=[1.0, 1.0], sd=1e6),
 ]
+SINGLE = [spec for spec in EXTREMES if spec.build(Streams(SEED, 2)).problem.n_arms == 1]
 
 
 def cell_of(env: Spec, spec: Spec, seed: int = SEED, replications: int = 40) -> Cell:
@@ -83,18 +95,38 @@ def choices(spec: Spec) -> list[Spec]:
     return others
 
 
+def shape_of(env) -> tuple[int, ...]:
+    """Of actions and rewards: (B,), or (N, B) in a population."""
+    n_learners = env.problem.n_learners
+    return (SIZE,) if n_learners is None else (n_learners, SIZE)
+
+
 def is_choice(hint) -> bool:
     return typing.get_origin(hint) is typing.Literal
 
 
-PAIRS = [c for e in AGENTS for a in declared(e) for env in ENVIRONMENTS if can_play(c := cell_of(env, a))]
+def shows_context(env: Spec) -> bool:
+    return env.build(Streams(SEED, 2)).problem.context is not None
+
+
+PLAIN = [env for env in ENVIRONMENTS if not shows_context(env)]
+CONTEXTUAL = [env for env in ENVIRONMENTS if shows_context(env)]
+
+
+def cells_of(spec: Spec, declines: tuple[type[Exception], ...] = (UnsupportedProblem,)) -> list[Cell]:
+    """Where the agent plays; if that is also without a context, then of those with one only the first."""
+    plain = [c for env in PLAIN if can_play(c := cell_of(env, spec), declines)]
+    contextual = [c for env in CONTEXTUAL if can_play(c := cell_of(env, spec), declines)]
+    return plain + contextual[:1] if plain else contextual
+
+
+PAIRS = [c for e in AGENTS for a in declared(e) for c in cells_of(a)]
 VARIANTS = [
     c
     for e in AGENTS
     for a in declared(e)
     for other in choices(a)
-    for env in ENVIRONMENTS
-    if can_play(c := cell_of(env, other), (UnsupportedProblem, BadParameter))  # some go with another parameter
+    for c in cells_of(other, (UnsupportedProblem, BadParameter))  # some go with another parameter
 ]
 
 every_agent = pytest.mark.parametrize("entry", AGENTS, ids=lambda entry: entry.name)
@@ -102,11 +134,22 @@ every_pair = pytest.mark.parametrize("cell", PAIRS, ids=lambda cell: cell.label)
 every_pair_and_variant = pytest.mark.parametrize("cell", PAIRS + VARIANTS, ids=lambda cell: cell.label)
 
 
-def play(env, player, rounds=range(1, HORIZON + 1), shown=lambda feedback: feedback, absorb=None):
-    """Play and return the actions, int64 (rounds, B); ``shown`` is what the agent gets to see of the feedback."""
+def play(
+    env,
+    player,
+    rounds=range(1, HORIZON + 1),
+    shown=lambda feedback: feedback,
+    absorb=None,
+    lent=lambda context: context,
+):
+    """Play and return the actions, int64 (rounds, B).
+
+    ``shown`` is what the agent gets to see of the feedback, ``lent`` of a context.
+    """
     actions = []
     for t in rounds:
-        action = player.act(t, env.observe(t))
+        context = env.observe(t)
+        action = player.act(t, None if context is None else lent(context))
         actions.append(np.array(action))
         feedback = shown(env.step(t, action))
         (absorb or player.update)(t, action, feedback)
@@ -183,14 +226,14 @@ def test_it_can_play_at_least_one_environment(entry: Entry):
 
 @every_pair_and_variant
 def test_it_chooses_one_arm_per_replication_every_round(cell: Cell):
-    """An int64 array of shape (B,) with arms in 0..K-1."""
+    """An int64 array of shape (B,), or (N, B) in a population, with arms in 0..K-1."""
     env, player = build(cell)
     n_arms = env.problem.n_arms
     for t in range(1, HORIZON + 1):
         action = player.act(t, env.observe(t))
         assert type(action) is np.ndarray
         assert action.dtype == np.int64
-        assert action.shape == (SIZE,)
+        assert action.shape == shape_of(env)
         assert ((action >= 0) & (action < n_arms)).all()
         player.update(t, action, env.step(t, action))
 
@@ -198,7 +241,7 @@ def test_it_chooses_one_arm_per_replication_every_round(cell: Cell):
 @every_agent
 def test_it_can_play_a_single_arm(entry: Entry):
     for spec in declared(entry):
-        assert any(can_play(cell_of(env, spec)) for env in EXTREMES[:2])
+        assert any(can_play(cell_of(env, spec)) for env in SINGLE)
 
 
 @pytest.mark.parametrize("env_spec", EXTREMES, ids=lambda spec: spec.label)
@@ -209,7 +252,8 @@ def test_it_plays_valid_arms_where_formulas_degenerate(entry: Entry, env_spec: S
         if can_play(cell):
             log = SimulationJob(cell, 5).run(0, 5)
             assert log.equals(SimulationJob(cell, 2).run(0, 5))
-            assert (np.array(log["pulls"].to_pylist()).sum(axis=1) == log["t"].to_numpy()).all()
+            learners = env_spec.build(Streams(SEED, 2)).problem.n_learners or 1
+            assert (np.array(log["pulls"].to_pylist()).sum(axis=1) == learners * log["t"].to_numpy()).all()
 
 
 @every_agent
@@ -248,20 +292,25 @@ def test_replications_do_not_depend_on_how_many_there_are(cell: Cell):
 
 
 def assert_no_leak(cell: Cell):
-    """Perturb the rewards and observations of lane 2: the others play as before."""
+    """Perturb the context, the rewards and the observations of lane 2: the others play as before."""
     expected = play(*build(cell))
     env, player = build(cell)
     low, high = env.problem.reward_range or (0.0, 0.0)
 
     def shown(feedback: Feedback) -> Feedback:
         mine = copied(feedback)
-        mine.reward[2] = low + high - mine.reward[2]
+        mine.reward[..., 2] = low + high - mine.reward[..., 2]
         if mine.observations is not None:
             mine.observations[:, 2] *= -1.0
         return mine
 
+    def lent(context):
+        mine = context.copy()
+        mine[..., 2] *= -1.0
+        return mine
+
     others = np.arange(SIZE) != 2
-    assert (play(env, player, shown=shown)[:, others] == expected[:, others]).all()
+    assert (play(env, player, shown=shown, lent=lent)[..., others] == expected[..., others]).all()
 
 
 @every_pair_and_variant
@@ -287,19 +336,24 @@ def test_it_survives_pickling_in_the_middle_of_a_run(cell: Cell):
 
 def assert_inputs_unchanged(cell: Cell):
     env, player = build(cell)
+    contexts = []
+
+    def lent(context):
+        contexts[:] = [context.copy(), context]
+        return context
 
     def absorb(t, action, feedback):
         given = [action, *arrays(feedback)]
         before = [x.copy() for x in given]
         player.update(t, action, feedback)
-        for was, now in zip(before, given, strict=True):
+        for was, now in [*zip(before, given, strict=True), contexts or (action, action)]:
             assert was.tobytes() == now.tobytes()
 
-    play(env, player, absorb=absorb)
+    play(env, player, absorb=absorb, lent=lent)
 
 
 @every_pair
-def test_update_leaves_action_and_feedback_as_they_were(cell: Cell):
+def test_it_leaves_context_action_and_feedback_as_they_were(cell: Cell):
     assert_inputs_unchanged(cell)
 
 
@@ -307,15 +361,20 @@ def assert_keeps_no_reference(cell: Cell):
     """The environment may reuse its arrays: here they are filled with rubbish once update has returned."""
     expected = play(*build(cell))
     env, player = build(cell)
+    contexts = []
+
+    def lent(context):
+        contexts[:] = [context.copy()]
+        return contexts[0]
 
     def absorb(t, action, feedback):
         mine = action.copy(), copied(feedback)
         player.update(t, *mine)
         mine[0][:] = 0
-        for array in arrays(mine[1]):
+        for array in [*arrays(mine[1]), *contexts]:
             array[:] = 1e6
 
-    assert (play(env, player, absorb=absorb) == expected).all()
+    assert (play(env, player, absorb=absorb, lent=lent) == expected).all()
 
 
 @every_pair
@@ -325,7 +384,7 @@ def test_it_copies_what_it_keeps(cell: Cell):
 
 def assert_regret_not_read(cell: Cell):
     expected = play(*build(cell))
-    actions = play(*build(cell), shown=lambda feedback: replace(feedback, regret=np.full(SIZE, math.nan)))
+    actions = play(*build(cell), shown=lambda feedback: replace(feedback, regret=feedback.regret * math.nan))
     assert (actions == expected).all()
 
 
@@ -349,7 +408,7 @@ def test_it_leaves_global_randomness_alone(cell: Cell):
 
 
 @every_pair
-def test_it_knows_the_horizon_and_the_best_action_only_if_it_declares_so(cell: Cell, monkeypatch):
+def test_it_knows_the_horizon_the_best_action_and_the_contexts_only_if_it_declares_so(cell: Cell, monkeypatch):
     target = registry.lookup("agent", cell.agent.name).target
     seen, original = [], target.__init__
 
@@ -364,6 +423,8 @@ def test_it_knows_the_horizon_and_the_best_action_only_if_it_declares_so(cell: C
     (problem,) = seen
     assert (problem.horizon is not None) == getattr(target, "uses_horizon", False)
     assert (problem.best_action is not None) == getattr(target, "is_oracle", False)
+    assert (problem.bandit is not None) == getattr(target, "knows_bandits", False)
+    assert (problem.play_in_turn is not None) == getattr(target, "plays_in_turn", False)
 
 
 @every_agent
@@ -417,6 +478,36 @@ class ChangesAction(Follower):
         action[:] = 0
 
 
+class FollowsContext(Follower):
+    """Adds the first features of the round to what it follows."""
+
+    def act(self, t, context=None):
+        self.first = context[0].sum(axis=0) if context.ndim == 3 else context[0]
+        self.score = self.score + self.first
+        return super().act(t)
+
+
+class LeaksContext(FollowsContext):
+    def act(self, t, context=None):
+        return super().act(t, np.full_like(context, context.mean()))
+
+
+class KeepsContext(FollowsContext):
+    """Looks at the context of the round before."""
+
+    def act(self, t, context=None):
+        before = getattr(self, "kept", context)
+        self.kept = context
+        return super().act(t, before)
+
+
+class ChangesContext(FollowsContext):
+    def act(self, t, context=None):
+        action = super().act(t, context)
+        context *= 0.5
+        return action
+
+
 class GlobalRandomness(Follower):
     def act(self, t, context=None):
         return np.random.randint(self.n_arms, size=self.score.size)  # noqa: NPY002
@@ -452,6 +543,12 @@ BROKEN = [
     (ForgetsInPickle, assert_survives_pickling),
 ]
 CHECKS = {check for _, check in BROKEN}
+BROKEN_IN_CONTEXT = [
+    (LeaksContext, assert_no_leak),
+    (LeaksContext, assert_same_log_for_any_batch),
+    (KeepsContext, assert_keeps_no_reference),
+    (ChangesContext, assert_inputs_unchanged),
+]
 
 
 @pytest.fixture
@@ -465,6 +562,19 @@ def test_the_check_finds_an_agent_that_breaks_the_rule(own_registry, broken, che
     register_agent("broken")(broken)
     with pytest.raises(AssertionError):
         check(cell_of(environment("gaussian", prior="normal", n_arms=5), agent("broken")))
+
+
+@pytest.mark.parametrize(("broken", "check"), BROKEN_IN_CONTEXT, ids=lambda x: x.__name__)
+def test_the_check_finds_an_agent_that_breaks_the_rule_with_a_context(own_registry, broken, check):
+    register_agent("broken")(broken)
+    with pytest.raises(AssertionError):
+        check(cell_of(environment("linear", n_arms=5, n_features=3), agent("broken")))
+
+
+def test_an_agent_that_breaks_no_rule_with_a_context_passes_every_check(own_registry):
+    register_agent("sound")(FollowsContext)
+    for check in CHECKS:
+        check(cell_of(environment("linear", n_arms=5, n_features=3), agent("sound")))
 
 
 def test_an_agent_that_breaks_no_rule_passes_every_check(own_registry):

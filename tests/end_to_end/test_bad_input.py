@@ -28,6 +28,20 @@ WRONG = {
     "not a probability": (["run", "quickstart", "--set", "bernoulli.means=[0.5, 1.5]"], "means[1] = 1.5 is not a prob"),
     "empty means": (["run", "quickstart", "--set", "bernoulli.means=[]"], "means is empty"),
     "negative sd": (["run", "quickstart", "--set", "gaussian.sd=-1"], "sd must be finite and at least 0"),
+    "no features": (
+        ["run", "linear_contextual", "--set", "linear.n_features=0"],
+        "n_features must be at least 1, got 0",
+    ),
+    "NaN feature": (["run", "linear_contextual", "--set", "linear.features=[[NaN]]"], "features[0][0] = nan is not a"),
+    "ragged features": (
+        ["run", "linear_contextual", "--set", "linear.features=[[1], [1, 2]]"],
+        "features[1] has 2 numbers",
+    ),
+    "lambda 0": (["run", "linear_contextual", "--set", "linucb.ridge=0"], "ridge must be positive and finite, got 0"),
+    "missing table": (
+        ["run", "classification", "--set", "classification.data=no.csv"],
+        "cannot read no.csv: No such file",
+    ),
     "horizon 0": (["run", "quickstart", "--horizon", "0"], "horizon must be a whole number from 1"),
     "replications 0": (["run", "quickstart", "--replications", "0"], "replications must be a whole number from 1"),
     "horizon too long": (["run", "quickstart", "--horizon", "5000000000"], "from 1 to 4294967295"),

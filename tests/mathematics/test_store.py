@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from bandits import Experiment, agent, environment, load
 from bandits.errors import RunFolderError
 from bandits.jobs import SimulationJob
 from bandits.progress import SilentProgress
-from bandits.runs import resume, start
+from bandits.runs import resume, start, verify
 from bandits.scheduler import Settings
 from bandits.store import Part, RunFolder, encode, missing_ranges
 
@@ -150,6 +151,18 @@ def test_columns_have_the_documented_types(tmp_path):
     assert schema.field("replication").type == pa.int32()
     assert schema.field("t").type == pa.int64()
     assert schema.field("regret").type == schema.field("reward").type == pa.float64()
+
+
+def test_pulls_of_environments_of_different_size_are_one_dataset(tmp_path):
+    small, large = [0.9, 0.8], [0.9, 0.8, 0.7, 0.6]
+    both = EXPERIMENT.replace(
+        environments=[environment("bernoulli", means=m) for m in (small, large)], extras=["pulls"]
+    )
+    start(both, tmp_path / "r", Settings("serial"))
+    log = pd.read_parquet(tmp_path / "r" / "log")
+    assert (log["pulls"].map(sum) == log["t"]).all()
+    assert sorted(log["pulls"].map(len).unique()) == [2, 4]
+    assert all(finding.ok for finding in verify(tmp_path / "r"))
 
 
 def test_a_run_can_live_at_a_uri(tmp_path):

@@ -1,0 +1,42 @@
+"""N learners on M bandits who gossip: regret with and without contexts, by size, network and number of arms.
+
+The reference instance of `collaborative`: K = 40 with (N, M) = (24, 4), (40, 8) and (20, 2) and K = 100 with (24, 4) on
+the complete network, and (24, 4) on the ring, which does not connect the learners of a bandit, and on a random graph
+that does. Groups of r = 6 have 5 learners where N = 40. The algorithms for several bandits are derived from GosInE.
+Some minutes on two cores.
+
+References:
+    Chawla, Vial, Shakkottai and Srikant, "Collaborative Multi-Agent Heterogeneous Multi-Armed Bandits", ICML 2023.
+"""
+
+from bandits import Experiment, agent, environment, register_experiment
+
+EXPERIMENT = register_experiment(
+    Experiment(
+        name="collaborative",
+        summary="N learners on M bandits: gossip with and without contexts, no communication, full sharing.",
+        environments=[
+            environment("collaborative", n_learners=24, n_bandits=4, n_arms=40),
+            environment("collaborative", n_learners=24, n_bandits=4, n_arms=40, network="ring"),
+            environment("collaborative", n_learners=24, n_bandits=4, n_arms=40, network="erdos_renyi"),
+            environment("collaborative", n_learners=24, n_bandits=4, n_arms=100),
+            environment("collaborative", n_learners=40, n_bandits=8, n_arms=40),
+            environment("collaborative", n_learners=20, n_bandits=2, n_arms=40),
+        ],
+        agents=[
+            agent("isolated_ucb"),
+            agent("gosine_context_unaware"),
+            *(agent("gosine_context_aware", r=r) for r in (1, 2, 3, 6)),
+            agent("same_bandit_gosine"),
+            agent("centralised_ucb", stagger=True),
+        ],
+        horizon=64_000,
+        replications=100,
+        seed=2023,
+        checkpoints=tuple(sorted({*(round(64_000 ** (j / 120)) for j in range(121)), 1000, 8000, 27_000})),
+        smoke={"horizon": 300, "replications": 4, "checkpoints": 20},
+    )
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
