@@ -133,16 +133,18 @@ def allocation(log: Log, at: int | None) -> pd.DataFrame:
 
 def comparisons(log: Log, at: int | None, column: str, alpha: float, level: float) -> list[Comparison]:
     """See `Log.compare`."""
-    found = []
+    found, finished = [], 0
     for environment, cells in by_environment(log.cells).items():
         t = _common_round(cells, at)
         samples = [Sample(facts.agent, facts.noise, *log.values(facts, column, t)) for facts in cells]
         samples = [sample for sample in samples if len(sample.values)]
+        finished += len(samples)
         horizon = max(facts.horizon for facts in cells)
         found += compare_samples(environment, samples, t=t, horizon=horizon, column=column, alpha=alpha, level=level)
     if not found:
         alone = all(len(cells) < 2 for cells in by_environment(log.cells).values())
-        raise NotLogged("nothing to compare: no environment has two agents" if alone else log.why_empty())
+        two = "two agents" if alone else "two agents with finished replications"
+        raise NotLogged(f"nothing to compare: no environment has {two}" if alone or finished else log.why_empty())
     return found
 
 

@@ -300,6 +300,16 @@ def test_a_run_that_only_failed_says_why(tmp_path, plugin, bandits):
     assert "out of order" in shown.err
 
 
+def test_an_agent_whose_rivals_failed_has_nobody_to_be_compared_with(plugin, bandits):
+    options = ("--smoke", "--plugin", plugin(BREAKS), "--agent", "breaks", "--only", "breaks", "--only", "ucb1")
+    ran = bandits("run", "quickstart", *options, "--out", "r", "--until-separated", "--backend", "serial")
+    assert ran.code == 1
+    assert "bandits resume r --until-separated" in ran.err
+    answer = bandits("compare", "r")
+    assert answer.code == 2
+    assert answer.err == "error: nothing to compare: no environment has two agents with finished replications\n"
+
+
 def test_runs_of_another_schema_are_named(study, tmp_path):
     place = copy_of(study, tmp_path)
     facts = json.loads((place / "run.json").read_text())
