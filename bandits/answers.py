@@ -13,6 +13,7 @@ from .comparison import LARGER_IS_BETTER, Comparison, Sample, compare_samples, v
 from .errors import BadParameter, NotLogged
 from .protocol import FloatArray, IntArray
 from .sequential import judge
+from .significance import gaps
 from .statistics import (
     Interval,
     Method,
@@ -305,5 +306,5 @@ def pair_differences(log: Log, column: str, most: int) -> tuple[list[tuple[CellF
         values = sign * found_here[:most]
         for i, j in combinations(range(len(cells)), 2):
             pairs.append((cells[i], cells[j]))
-            found.append(values[:, [j]] - values[:, [i]])
+            found.append(gaps(values[:, [i]], values[:, [j]]))
     return pairs, np.concatenate(found, axis=1)

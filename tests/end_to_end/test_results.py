@@ -16,7 +16,7 @@ from bandits.errors import BadParameter, NotLogged, RunFolderError
 from bandits.export import latex_text
 from bandits.runs import resume, start
 from bandits.scheduler import Settings
-from bandits.statistics import holm
+from bandits.significance import holm
 
 SERIAL = Settings("serial")
 EASY = environment("bernoulli", means=[0.9, 0.5])
