@@ -109,7 +109,7 @@ def judge(differences: FloatArray, looks: Sequence[int], alpha: float = 0.05, ma
     for k, n in enumerate(looks, start=1):
         level = spent * look_share(k)
         numbers = np.column_stack(t_tests(differences[:n], level / m)).tolist()
-        latest = [Verdict("open", k, n, *found, threshold=level / m) for found in numbers]
+        latest = [Verdict("open", k, n, d, low, high, p, level / m) for d, low, high, p in numbers]
         separated = sum(verdict.state == "separated" for verdict in settled.values())
         still_open = [j for j in sorted(range(m), key=lambda j: latest[j].p) if j not in settled]
         while still_open and latest[still_open[0]].p <= level / (m - separated):
