@@ -44,6 +44,9 @@ reproduce: $(READY_DEV)  ## run the long experiments (an hour or two on two core
 	$(BIN)/bandits run side_observations --report
 	$(BIN)/bandits run linear_contextual --report
 	$(BIN)/bandits run classification --report
+	$(BIN)/bandits run learning_to_relax --report
+	$(BIN)/bandits run heat_equation --report
+	$(BIN)/bandits run misspecified_linear --report
 
 bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine
 	$(BIN)/bandits bench

@@ -109,7 +109,11 @@ class Cell:
         if getattr(target, "uses_horizon", False):
             problem = dataclasses.replace(problem, horizon=self.horizon)
         if getattr(target, "is_oracle", False):
-            problem = dataclasses.replace(problem, best_action=getattr(environment, "best_action", None))
+            problem = dataclasses.replace(
+                problem,
+                best_action=getattr(environment, "best_action", None),
+                informed_action=getattr(environment, "informed_action", None),
+            )
         if getattr(target, "knows_bandits", False):
             problem = dataclasses.replace(problem, bandit=environment.bandit)
         if getattr(target, "plays_in_turn", False):

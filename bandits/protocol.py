@@ -86,8 +86,12 @@ class Problem:
             noise of this standard deviation, and nothing of it where the entry is infinite. None where only
             rewards are seen.
         context: What `Environment.observe` returns, as far as it is known beforehand; None where it returns None.
+        arm_values: The number that each arm stands for, such as the value of a parameter to tune, shape (K,); None
+            where arms are only names.
         horizon: Number of rounds T; None unless the agent declares ``uses_horizon = True``.
         best_action: The best action of a round; None unless the agent declares ``is_oracle = True``.
+        informed_action: The best action as far as the round's context tells, where the environment knows it and it is
+            not the best action itself; None unless the agent declares ``is_oracle = True``.
         n_learners: Number of learners N of a population; None where one learner plays alone.
         network: The learners' only way to exchange messages; None where one learner plays alone.
         design: What the designer of a population knows when it hands out arms and introduces peers; None where one
@@ -104,8 +108,10 @@ class Problem:
     reward_range: tuple[float, float] | None = None
     observation_sd: FloatArray | None = None
     context: Context | None = None
+    arm_values: FloatArray | None = None
     horizon: int | None = None
     best_action: Callable[[int], IntArray] | None = None
+    informed_action: Callable[[int], IntArray] | None = None
     n_learners: int | None = None
     network: Network | None = None
     design: Design | None = None
@@ -194,7 +200,8 @@ class Environment(Protocol):
     A registered class lists ``examples``, a tuple of parameter sets that show its uses; the contract tests play each.
     It may have ``log(t)``, further log columns of that round by name, each of the shape of a reward and summed over
     learners by default; ``watch(agent)``, called once with the agent that will play; ``remarks(agent)``, what a user
-    should know before the two play, as lines; and ``more_bounds()``, bounds beside `bound`.
+    should know before the two play, as lines; and ``more_bounds()``, bounds beside `bound`. One with a population has
+    what agents may declare to know: ``bandit`` and ``play_in_turn`` of `Problem`.
     If it takes files or foreign objects for parameters, its static method ``resolve(given)`` returns the parameters
     with what they hold in their place, as plain data: see `bandits.specs`.
     """

@@ -10,18 +10,25 @@ References:
 """
 
 from bandits import Experiment, agent, environment, register_experiment
+from bandits.specs import Spec
+
+
+def _population(n_learners: int, n_bandits: int, n_arms: int, network: str = "complete") -> Spec:
+    spec = environment("collaborative", n_learners=n_learners, n_bandits=n_bandits, n_arms=n_arms, network=network)
+    return spec.named(f"{n_learners} learners, {n_bandits} bandits, {n_arms} arms, {network.replace('_', '-')}")
+
 
 EXPERIMENT = register_experiment(
     Experiment(
         name="collaborative",
         summary="N learners on M bandits: gossip with and without contexts, no communication, full sharing.",
         environments=[
-            environment("collaborative", n_learners=24, n_bandits=4, n_arms=40),
-            environment("collaborative", n_learners=24, n_bandits=4, n_arms=40, network="ring"),
-            environment("collaborative", n_learners=24, n_bandits=4, n_arms=40, network="erdos_renyi"),
-            environment("collaborative", n_learners=24, n_bandits=4, n_arms=100),
-            environment("collaborative", n_learners=40, n_bandits=8, n_arms=40),
-            environment("collaborative", n_learners=20, n_bandits=2, n_arms=40),
+            _population(24, 4, 40),
+            _population(24, 4, 40, "ring"),
+            _population(24, 4, 40, "erdos_renyi"),
+            _population(24, 4, 100),
+            _population(40, 8, 40),
+            _population(20, 2, 40),
         ],
         agents=[
             agent("isolated_ucb"),

@@ -9,20 +9,20 @@ from typing import Any
 
 from bandits import Experiment, agent, environment, register_experiment
 
-FAULTS: tuple[dict[str, Any], ...] = (
-    {},
-    *({"loss": loss} for loss in (0.1, 0.25, 0.5)),
-    *({"delay": delay} for delay in (1000, 5000)),
-    {"away": [[learner, 100, 8000] for learner in range(6)]},
-    {"splits": [[1, 8000, 12]]},
-    {"budget": 10},
-)
+FAULTS: dict[str, dict[str, Any]] = {
+    "no fault": {},
+    **{f"loss {loss}": {"loss": loss} for loss in (0.1, 0.25, 0.5)},
+    **{f"delay {delay}": {"delay": delay} for delay in (1000, 5000)},
+    "6 learners away until 8000": {"away": [[learner, 100, 8000] for learner in range(6)]},
+    "split until 8000": {"splits": [[1, 8000, 12]]},
+    "10 messages each": {"budget": 10},
+}
 
 EXPERIMENT = register_experiment(
     Experiment(
         name="collaborative_faults",
         summary="Gossip with lost and late messages, learners that leave and return, and a split network.",
-        environments=[environment("collaborative", **fault) for fault in FAULTS],
+        environments=[environment("collaborative", **fault).named(name) for name, fault in FAULTS.items()],
         agents=[
             agent("gosine_context_unaware"),
             agent("gosine_context_aware", r=2),

@@ -22,9 +22,9 @@ EXPERIMENT = register_experiment(
         name="gosine",
         summary="15 learners of one bandit: GosInE against no communication (Chawla et al., AISTATS 2020).",
         environments=[
-            environment("collaborative", n_learners=15, means=[DRAWN]),
-            environment("collaborative", n_learners=15, means=[EVEN]),
-            environment("collaborative", n_learners=15, means=[EVEN], network="ring"),
+            environment("collaborative", n_learners=15, means=[DRAWN]).named("drawn means"),
+            environment("collaborative", n_learners=15, means=[EVEN]).named("even means"),
+            environment("collaborative", n_learners=15, means=[EVEN], network="ring").named("even means, ring"),
         ],
         agents=[
             agent("isolated_ucb"),

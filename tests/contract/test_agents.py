@@ -58,7 +58,7 @@ EXTREMES = [
     environment("linear", features=[[0.6, 0.8], [0.6, 0.8]], parameter=[1e6, -1e6], sd=0.0),
     environment("linear", features=[[1e6, 1e-6], [-1e6, 1e6]], parameter=[1.0, 1.0], sd=1e6),
 ]
-SINGLE = [spec for spec in EXTREMES if spec.build(Streams(SEED, 2)).problem.n_arms == 1]
+SINGLE = [spec for spec in (*EXTREMES, *ENVIRONMENTS) if spec.build(Streams(SEED, 2)).problem.n_arms == 1]
 
 
 def cell_of(env: Spec, spec: Spec, seed: int = SEED, replications: int = 40) -> Cell:

@@ -243,7 +243,7 @@ def test_its_context_is_what_the_problem_says(spec: Spec, size: int):
     assert type(facts.n_features) is int
     assert facts.n_features >= 1
     shape = (facts.n_features, problem.n_arms, size) if facts.per_arm else (facts.n_features, size)
-    for t, action in enumerate(any_actions(problem.n_arms, size=size), start=1):
+    for t, action in enumerate(any_actions(env, size=size), start=1):
         context = env.observe(t)
         assert type(context) is np.ndarray
         assert context.dtype == np.float64
