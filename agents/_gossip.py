@@ -27,8 +27,13 @@ __all__ = ["Gossip", "phase_end"]
 BoolArray = NDArray[np.bool_]
 
 
+NEVER = 2**40  # later than the last round of any horizon
+
+
 def phase_end(phase: int, beta: float) -> int:
-    """Last round of a phase, ``ceil(phase^beta)``; a power that is whole up to rounding counts as whole."""
+    """Last round of a phase, ``ceil(phase^beta)`` or NEVER; a power that is whole up to rounding counts as whole."""
+    if beta * math.log2(phase) >= 40.0:
+        return NEVER
     return math.ceil(math.pow(phase, beta) * (1.0 - 1e-12))
 
 

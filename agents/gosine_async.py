@@ -98,4 +98,4 @@ class GosineAsync(Gossip):
         ends = [phase_end(j, self.beta) if j else 0 for j in range(phases)]
         lengths = np.diff(ends, prepend=0)
         self._shortest = lengths.astype(np.int64)
-        self._longest = np.array([math.ceil((1.0 + self.slack) * n) for n in lengths], dtype=np.int64)
+        self._longest = np.array([math.ceil(min((1.0 + self.slack) * n, 2.0**62)) for n in lengths], dtype=np.int64)

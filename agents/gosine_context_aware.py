@@ -93,8 +93,11 @@ class GosineContextAware(Gossip):
             gamma=gamma,
             dynamic=3,
         )
+        fewest = int(problem.design.group_size.min())
         if r > most:
             self.remarks.append(f"no bandit has more than {most} learners, so groups of r = {r} have {most} at most")
+        elif r > fewest:
+            self.remarks.append(f"a bandit has {fewest} learners, fewer than r = {r}, so its groups are smaller")
         self.r = min(r, most)
         self.members = problem.design.groups(self.r)
         self._key = streams.agent.key

@@ -258,7 +258,7 @@ class Experiment:
             return log_spaced(self.horizon, self.checkpoints)
         outside = [t for t in self.checkpoints if not 1 <= t <= self.horizon]
         if outside or not self.checkpoints:
-            raise BadParameter(f"checkpoints must lie in 1..{self.horizon}, got {outside[:5]}")
+            raise BadParameter(f"checkpoints must lie in 1..{self.horizon}, the horizon, got {outside[:5]}")
         return tuple(sorted({*self.checkpoints, self.horizon}))
 
     def plan(self) -> tuple[list[Cell], list[LeftOut]]:

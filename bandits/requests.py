@@ -41,10 +41,19 @@ def find_experiment(name: str) -> Experiment:
 
 
 def adjust(experiment: Experiment, **changes: int | None) -> Experiment:
-    """Replace the fields that were given on the command line."""
+    """Replace the fields that were given on the command line.
+
+    An experiment that lists the rounds to record keeps those within a shorter horizon, or, if there are none, records
+    as many rounds as one that lists none.
+    """
     if changes.get("every") is not None and changes.get("checkpoints") is not None:
         raise BadParameter("--every and --checkpoints both say which rounds to record: give one of them")
-    return experiment.replace(**{name: value for name, value in changes.items() if value is not None})
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    listed = experiment.checkpoints
+    if "horizon" in given and "checkpoints" not in given and not isinstance(listed, int):
+        within = tuple(t for t in listed if t <= given["horizon"])
+        given["checkpoints"] = within or Experiment.checkpoints
+    return experiment.replace(**given)
 
 
 def choose_agents(experiment: Experiment, add: list[str], only: list[str]) -> Experiment:

@@ -272,7 +272,17 @@ def _describe(hint: Any) -> str:
         return names[hint]
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(repr(option) for option in typing.get_args(hint))
-    return "a list of numbers" if typing.get_origin(hint) is not None else str(hint)
+    if typing.get_origin(hint) is None:
+        return str(hint)
+    depth = 1
+    while (inner := next((o for a in typing.get_args(hint) for o in _options(a) if _is_list(o)), None)) is not None:
+        hint, depth = inner, depth + 1
+    return f"a list of {'lists of ' * (depth - 1)}numbers"
+
+
+def _is_list(hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    return origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, Sequence))
 
 
 def _inside(parameters: Mapping[str, Any]) -> str:

@@ -136,6 +136,7 @@ def _digest(content: bytes) -> str:
 def _table(path: str, label: str, digest: str | None) -> tuple[FloatArray, IntArray]:
     """Features and classes of a CSV or Parquet file with a header."""
     import pandas as pd
+    import pyarrow as pa
 
     content = _bytes(path)
     if digest is not None and _digest(content) != digest:
@@ -144,8 +145,10 @@ def _table(path: str, label: str, digest: str | None) -> tuple[FloatArray, IntAr
             f"the environment anew"
         )
     try:
-        read = pd.read_parquet if path.lower().endswith(".parquet") else pd.read_csv
-        frame = read(io.BytesIO(content))
+        if path.lower().endswith(".parquet"):
+            frame = pd.read_parquet(pa.BufferReader(content))  # Arrow's own file, as in `RunFolder.cells`
+        else:
+            frame = pd.read_csv(io.BytesIO(content))
     except Exception as error:
         raise ValueError(f"cannot read {path}: {in_one_line(error)}") from error
     if label not in frame.columns:

@@ -52,7 +52,11 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("network", "means"):
         file: Any = given.get(name)
         if isinstance(file, os.PathLike) or (isinstance(file, str) and file.lower().endswith(ENDINGS)):
-            plain[name] = [[0.0 if entry is None else entry for entry in row] for row in read_numbers(file)]
+            rows = read_numbers(file)
+            for r, row in enumerate(rows if name == "means" else [], start=1):
+                if None in row:
+                    raise ValueError(f"{file}: row {r}, column {row.index(None) + 1} is empty, expected an arm's mean")
+            plain[name] = [[0.0 if entry is None else entry for entry in row] for row in rows]
     network: Any = given.get("network")
     if all(hasattr(network, name) for name in ("nodes", "edges", "has_edge")):
         plain["network"] = _of_graph(network)
@@ -62,7 +66,7 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
 def _of_graph(graph: Any) -> list[list[float]]:
     """Matrix of a graph: a learner asks each neighbour in proportion to the edge's "weight", which is 1 if not given.
 
-    An edge of a directed graph points from who asks to who is asked; loops do not count.
+    An edge of a directed graph points from who asks to who is asked; parallel edges add up; loops do not count.
     """
     n = len(graph.nodes)
     if set(graph.nodes) != set(range(n)):
@@ -74,9 +78,18 @@ def _of_graph(graph: Any) -> list[list[float]]:
     for i in range(n):
         for j in range(n):
             if i != j and graph.has_edge(i, j):
-                weights[i, j] = graph[i][j].get("weight", 1.0)
+                parallel = graph[i][j].values() if getattr(graph, "is_multigraph", bool)() else [graph[i][j]]
+                weights[i, j] = sum(_weight(edge.get("weight", 1.0), i, j) for edge in parallel)
     rows: list[list[float]] = _uniform(weights).tolist()
     return rows
+
+
+def _weight(weight: Any, i: int, j: int) -> float:
+    if not isinstance(weight, int | float | np.number) or not 0 <= weight < np.inf:
+        raise ValueError(
+            f"the edge ({i}, {j}) of the network has the weight {weight!r}, expected a number of at least 0"
+        )
+    return float(weight)
 
 
 def _square(rows: Sequence[Sequence[float]], n: int) -> FloatArray:

@@ -334,6 +334,23 @@ def test_a_network_from_networkx_or_a_file(tmp_path):
     assert spec.build(Streams(0, 2)).gossip.tolist() == [[0, 0.75, 0.25], [1, 0, 0], [0, 0, 0]]
 
 
+def test_weights_of_a_graph_are_numbers_of_at_least_0_and_parallel_edges_add_up():
+    networkx = pytest.importorskip("networkx")
+    double = networkx.MultiGraph([(0, 1, {"weight": 2}), (0, 1), (0, 2)])
+    spec = environment("collaborative", n_learners=3, n_bandits=1, network=double)
+    assert spec.build(Streams(0, 2)).gossip.tolist() == [[0, 0.75, 0.25], [1, 0, 0], [1, 0, 0]]
+    for weight in (-1, "x", math.nan, math.inf):
+        wrong = networkx.Graph([(0, 1, {"weight": weight})])
+        with pytest.raises(BadParameter, match=r"edge \(0, 1\) of the network has the weight"):
+            environment("collaborative", n_learners=2, n_bandits=1, network=wrong).build(Streams(0, 2))
+
+
+def test_an_empty_cell_is_no_mean(tmp_path):
+    (tmp_path / "means.csv").write_text("0.5,0.25\n0.125,\n")
+    with pytest.raises(BadParameter, match="row 2, column 2 is empty, expected an arm's mean"):
+        environment("collaborative", n_learners=3, means=str(tmp_path / "means.csv")).build(Streams(0, 2))
+
+
 def test_means_from_a_file(tmp_path):
     (tmp_path / "means.csv").write_text("0.5,0.25\n0.125,1\n")
     spec = environment("collaborative", n_learners=3, means=str(tmp_path / "means.csv"))
@@ -416,6 +433,14 @@ def test_groups_larger_than_the_bandit_are_clipped_with_a_warning():
     with pytest.warns(UserWarning, match="no bandit has more than 6 learners"):
         a = simulate(env, aware(9), horizon=50, replications=3).to_pandas()
     assert (a.regret == simulate(env, aware(6), horizon=50, replications=3).to_pandas().regret).all()
+
+
+def test_groups_larger_than_some_bandit_are_warned_of():
+    uneven = environment("collaborative", n_learners=6, n_bandits=2, n_arms=8, assignment=[0, 0, 0, 0, 1, 1])
+    with pytest.warns(UserWarning, match="a bandit has 2 learners, fewer than r = 3"):
+        simulate(uneven, aware(3), horizon=5, replications=2)
+    with pytest.raises(BadParameter, match="means must be a list of lists of numbers or null"):
+        environment("collaborative", means=[0.1, 0.2]).build(Streams(0, 2))
 
 
 def test_groups_larger_than_learners_know_are_declined():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bandits import Experiment, agent, environment, register_agent
 from bandits.errors import BadParameter, UnsupportedProblem
 from bandits.experiment import log_spaced
+from bandits.requests import adjust
 
 ENVIRONMENT = environment("bernoulli", means=[0.9, 0.8])
 
@@ -148,6 +149,14 @@ def test_a_wrong_declaration_is_refused(changes, said):
 def test_checkpoints_outside_the_horizon_are_refused(rounds):
     with pytest.raises(BadParameter, match="checkpoints"):
         experiment(checkpoints=rounds).cells()
+
+
+def test_a_shorter_horizon_keeps_the_listed_rounds_within_it():
+    listed = experiment(checkpoints=(20, 40, 60))
+    assert adjust(listed, horizon=45).recorded_rounds == (20, 40, 45)
+    assert adjust(listed, horizon=10).recorded_rounds == tuple(range(1, 11)), "as if none were listed"
+    assert adjust(listed, horizon=45, checkpoints=2).recorded_rounds == (1, 45)
+    assert adjust(listed, horizon=80).recorded_rounds == (20, 40, 60, 80)
 
 
 @pytest.mark.parametrize(

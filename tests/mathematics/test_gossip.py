@@ -553,3 +553,19 @@ def test_a_best_arm_that_nobody_keeps_is_named():
     env = environment("collaborative", n_learners=4, means=means)
     with pytest.warns(UserWarning, match=r"bandit 0: learners 0, 2 \(nobody keeps arm 3\)"):
         Experiment(name="x", environments=[env], agents=[spec], horizon=9, replications=2).cells()
+
+
+@pytest.mark.parametrize("name", GOSSIP)
+def test_phases_that_outgrow_every_number_end_never(name):
+    cells = [
+        SimulationJob(Cell(TWO, agent(name, beta=beta), SEED, (60,), 2)).run(0, 2).to_pandas()
+        for beta in (11.0, 40.0, 1e6)
+    ]
+    for column in ("regret", "messages"):  # phase 1 ends in round 1, phase 2 in round 2^beta, and so none before 60
+        assert (cells[0][column] == cells[1][column]).all()
+        assert (cells[0][column] == cells[2][column]).all()
+
+
+def test_an_asynchronous_phase_may_be_as_long_as_one_likes():
+    table = SimulationJob(Cell(TWO, agent("gosine_async", slack=1e300), SEED, (60,), 2)).run(0, 2).to_pandas()
+    assert (table["messages"] == 0).all()

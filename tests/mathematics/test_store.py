@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from bandits import Experiment, agent, environment, load
 from bandits.errors import RunFolderError
 from bandits.jobs import SimulationJob
+from bandits.number_files import read_numbers
 from bandits.progress import SilentProgress
 from bandits.runs import resume, start, verify
 from bandits.scheduler import Settings
@@ -176,3 +178,17 @@ def test_a_run_can_live_at_a_uri(tmp_path):
 def test_a_run_can_live_on_any_fsspec_file_system():
     start(EXPERIMENT, "memory://bandits-test/r", Settings("serial"))
     assert load("memory://bandits-test/r").summary()["replications"].tolist() == [20]
+
+
+def test_arrow_reads_from_memory_not_through_python(tmp_path, monkeypatch):
+    """Its threads would call into an interpreter that shuts down: a wrong request ended in an abort, now and then."""
+    start(EXPERIMENT, tmp_path / "r", Settings("serial"))
+    sources = []
+    read = pq.read_table
+    monkeypatch.setattr(pq, "read_table", lambda source, **more: sources.append(source) or read(source, **more))
+    load(tmp_path / "r").to_pandas()
+    pq.write_table(pa.table({"a": [1.0]}), tmp_path / "numbers.parquet")
+    assert read_numbers(tmp_path / "numbers.parquet") == [[1.0]]
+    assert len(sources) >= 3
+    assert all(isinstance(source, pa.NativeFile) for source in sources)
+    assert not any(isinstance(source, pa.PythonFile) for source in sources)
