@@ -29,13 +29,13 @@ small { color: #888; }
 """
 
 
-def write_report(place: str | Path) -> str:
+def write_report(place: str | Path, *, skip_damaged: bool = False) -> str:
     """Write ``report.html`` and ``figures/<kind>.svg`` into a run folder and return the page's path.
 
     Raises:
         RunFolderError: There is no such run, or it cannot be written to.
     """
-    opened = load(place)
+    opened = load(place, skip_damaged=skip_damaged)
     assert opened.folder is not None
     figures, lacking = _figures(opened)
     page = _page(opened, opened.folder.facts(), figures, lacking)

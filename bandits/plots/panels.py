@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,40 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis import CellFacts, Curve, Log
-from ..errors import BadParameter, did_you_mean
+from ..analysis import Curve
 from ..tables import number
 from .style import line_style, plain_text, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Grid", "choose", "draw_curve", "limit_height"]
-
-
-def choose(opened: Log, agents: Sequence[str] | None, environments: Sequence[str] | None) -> list[CellFacts]:
-    """Cells of the agents and environments asked for, by default all.
-
-    Each is called by its label, by what stands there before ":" or "(", or by its registered name.
-
-    Raises:
-        BadParameter: The run has none of that name.
-    """
-    chosen = opened.cells
-    for kind, asked in (("agent", agents), ("environment", environments)):
-        if asked is None:
-            continue
-        known = set().union(*(_names(facts, kind) for facts in opened.cells))
-        for name in asked:
-            if name not in known:
-                raise BadParameter(f"no {kind} of this run is called '{name}'.{did_you_mean(name, known)}")
-        chosen = [facts for facts in chosen if _names(facts, kind) & set(asked)]
-    return chosen
-
-
-def _names(facts: CellFacts, kind: str) -> set[str]:
-    label = getattr(facts, kind)
-    return {label, re.split("[:(]", label)[0].strip(), getattr(facts, f"{kind}_name")}
+__all__ = ["Grid", "draw_curve", "limit_height"]
 
 
 @dataclass(frozen=True)
