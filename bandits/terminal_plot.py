@@ -61,7 +61,7 @@ def plot(
         text.append("\n")
     text.append(" " * _LABEL + "└" + "─" * columns + "\n", style="dim")
     ends = f"{first:,}", f"{last:,} rounds{', log' if log_t else ''}"
-    text.append(" " * (_LABEL + 1) + ends[0] + ends[1].rjust(columns - len(ends[0])), style="dim")
+    text.append(" " * (_LABEL + 1) + ends[0] + " " + ends[1].rjust(columns - len(ends[0]) - 1), style="dim")
     return text
 
 

@@ -105,7 +105,7 @@
       columns.push(fit(curve.mean), floor(curve.high), floor(curve.low));
       series.push({ label: agent.name, stroke: agentColour(curve.agent), width: 1.8, dash: agent.dash.map((d) => 1.8 * d), points: { show: numbers.t.length < 2 } },
         { stroke: "transparent", points: { show: false }, show: state.bands }, { stroke: "transparent", points: { show: false }, show: state.bands });
-      if (state.bands) bands.push({ series: [i + 1, i + 2], fill: agentColour(curve.agent, 0.16) });
+      if (state.bands) bands.push({ series: [i + 1, i + 2], fill: agentColour(curve.agent, numbers.curves.length > 8 ? 0.09 : 0.16) });
     }
     numbers.bounds.forEach((bound, k) => {
       columns.push(fit(bound.value));
