@@ -13,6 +13,7 @@ from .comparison import LARGER_IS_BETTER, Comparison, Sample, compare_samples, v
 from .errors import BadParameter, NotLogged
 from .protocol import FloatArray, IntArray
 from .sequential import judge
+from .significance import gaps
 from .statistics import (
     Interval,
     Method,
@@ -133,16 +134,18 @@ def allocation(log: Log, at: int | None) -> pd.DataFrame:
 
 def comparisons(log: Log, at: int | None, column: str, alpha: float, level: float) -> list[Comparison]:
     """See `Log.compare`."""
-    found = []
+    found, finished = [], 0
     for environment, cells in by_environment(log.cells).items():
         t = _common_round(cells, at)
         samples = [Sample(facts.agent, facts.noise, *log.values(facts, column, t)) for facts in cells]
         samples = [sample for sample in samples if len(sample.values)]
+        finished += len(samples)
         horizon = max(facts.horizon for facts in cells)
         found += compare_samples(environment, samples, t=t, horizon=horizon, column=column, alpha=alpha, level=level)
     if not found:
         alone = all(len(cells) < 2 for cells in by_environment(log.cells).values())
-        raise NotLogged("nothing to compare: no environment has two agents" if alone else log.why_empty())
+        two = "two agents" if alone else "two agents with finished replications"
+        raise NotLogged(f"nothing to compare: no environment has {two}" if alone or finished else log.why_empty())
     return found
 
 
@@ -303,5 +306,5 @@ def pair_differences(log: Log, column: str, most: int) -> tuple[list[tuple[CellF
         values = sign * found_here[:most]
         for i, j in combinations(range(len(cells)), 2):
             pairs.append((cells[i], cells[j]))
-            found.append(values[:, [j]] - values[:, [i]])
+            found.append(gaps(values[:, [i]], values[:, [j]]))
     return pairs, np.concatenate(found, axis=1)

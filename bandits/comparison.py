@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from .protocol import FloatArray, IntArray
-from .statistics import TestResult, check_level, holm, independent_test, paired_test, replications_needed
+from .significance import TestResult, holm, independent_test, paired_test, replications_needed
+from .statistics import check_level
 
 __all__ = ["LARGER_IS_BETTER", "Comparison", "Sample", "compare_samples", "verdict_line", "with_error"]
 

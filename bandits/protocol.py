@@ -200,7 +200,8 @@ class Environment(Protocol):
     A registered class lists ``examples``, a tuple of parameter sets that show its uses; the contract tests play each.
     It may have ``log(t)``, further log columns of that round by name, each of the shape of a reward and summed over
     learners by default; ``watch(agent)``, called once with the agent that will play; ``remarks(agent)``, what a user
-    should know before the two play, as lines; and ``more_bounds()``, bounds beside `bound`.
+    should know before the two play, as lines; and ``more_bounds()``, bounds beside `bound`. One with a population has
+    what agents may declare to know: ``bandit`` and ``play_in_turn`` of `Problem`.
     If it takes files or foreign objects for parameters, its static method ``resolve(given)`` returns the parameters
     with what they hold in their place, as plain data: see `bandits.specs`.
     """

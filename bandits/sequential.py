@@ -31,15 +31,15 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from .errors import BadParameter
 from .protocol import FloatArray
+from .significance import t_tests
 from .statistics import check_level
 
 __all__ = ["LEAST_REPLICATIONS", "Verdict", "judge", "look_share", "looks_up_to"]
@@ -105,44 +105,23 @@ def judge(differences: FloatArray, looks: Sequence[int], alpha: float = 0.05, ma
     m = differences.shape[1]
     spent = alpha / 2 if margin > 0 else alpha
     settled: dict[int, Verdict] = {}
-    verdicts: dict[int, Verdict] = {}
+    latest: list[Verdict] = []
     for k, n in enumerate(looks, start=1):
         level = spent * look_share(k)
-        mean, half, p = _t_tests(differences[:n], level / m)
-        separated = sum(v.state == "separated" for v in settled.values())
-
-        def verdict(state: Literal["separated", "equivalent", "same", "open"], j: int, threshold: float) -> Verdict:
-            low, high = mean[j] - half[j], mean[j] + half[j]  # noqa: B023
-            return Verdict(state, k, n, float(mean[j]), float(low), float(high), float(p[j]), threshold)  # noqa: B023
-
-        open_pairs = [int(j) for j in np.argsort(p, kind="stable") if int(j) not in settled]
-        for j in list(open_pairs):
-            threshold = level / (m - separated)
-            if not p[j] <= threshold:
-                break
-            settled[j] = verdict("separated", j, threshold)
-            open_pairs.remove(j)
+        numbers = np.column_stack(t_tests(differences[:n], level / m)).tolist()
+        latest = [Verdict("open", k, n, d, low, high, p, level / m) for d, low, high, p in numbers]
+        separated = sum(verdict.state == "separated" for verdict in settled.values())
+        still_open = [j for j in sorted(range(m), key=lambda j: latest[j].p) if j not in settled]
+        while still_open and latest[still_open[0]].p <= level / (m - separated):
+            j = still_open.pop(0)
+            settled[j] = replace(latest[j], state="separated", threshold=level / (m - separated))
             separated += 1
-        for j in open_pairs:
-            threshold = level / (m - separated)
-            if margin > 0 and abs(mean[j]) + half[j] <= margin:
-                settled[j] = verdict("equivalent", j, threshold)
-            else:
-                verdicts[j] = verdict("same" if not differences[:n, j].any() else "open", j, threshold)
+        for j in still_open:
+            latest[j] = replace(latest[j], threshold=level / (m - separated))
+            if margin > 0 and -margin <= latest[j].low and latest[j].high <= margin:
+                settled[j] = replace(latest[j], state="equivalent")
+            elif not differences[:n, j].any():
+                latest[j] = replace(latest[j], state="same")
         if len(settled) == m:
             break
-    return [settled.get(j) or verdicts[j] for j in range(m)]
-
-
-def _t_tests(differences: FloatArray, alpha: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean, half-width of the 1 - alpha interval, and p-value of a t test of mean 0, each (m,)."""
-    from scipy import stats
-
-    n = len(differences)
-    mean, sd = differences.mean(axis=0), differences.std(axis=0, ddof=1)
-    flat = sd <= 1e-12 * np.abs(differences).max(axis=0)  # no spread to speak of: the sign test, as in `paired_test`
-    with np.errstate(invalid="ignore", divide="ignore"):
-        p = 2 * stats.t.sf(np.abs(mean) / (sd / math.sqrt(n)), n - 1)
-    p = np.where(flat, np.where(mean == 0, 1.0, 2.0 ** (1 - n)), p)
-    half = np.where(flat, 0.0, stats.t.isf(alpha / 2, n - 1) * sd / math.sqrt(n))
-    return mean, half, p
+    return [settled.get(j, verdict) for j, verdict in enumerate(latest)]

@@ -1,11 +1,10 @@
 """Statistics of replications: pure functions of arrays whose first axis is the replication.
 
-Intervals for a mean (`mean_interval`), quantile bands (`quantiles`, `quantile_interval`), comparisons (`paired_test`,
-`independent_test`, `holm`), how many replications would do (`replications_needed`), who is best (`share_best`,
-`chance_of_least_mean`), growth in ln t (`log_slopes`) and trade-offs (`efficient`).
+Intervals for a mean (`mean_interval`), quantile bands (`quantiles`, `quantile_interval`), who is best (`share_best`,
+`chance_of_least_mean`), growth in ln t (`log_slopes`) and trade-offs (`efficient`); `bandits.significance` has tests.
 
-Resampling is seeded: the same numbers give the same interval. scipy.stats has the tests and the distributions; the
-studentised bootstrap and Holm's correction are written here because it lacks them.
+Resampling is seeded: the same numbers give the same interval. The studentised bootstrap is written here because
+scipy.stats lacks it.
 """
 
 from __future__ import annotations
@@ -24,20 +23,14 @@ from .protocol import FloatArray, IntArray
 __all__ = [
     "Interval",
     "Method",
-    "TestResult",
     "chance_of_least_mean",
     "check_level",
     "efficient",
     "half_width",
-    "holm",
-    "independent_test",
     "log_slopes",
     "mean_interval",
-    "paired_test",
-    "power",
     "quantile_interval",
     "quantiles",
-    "replications_needed",
     "share_best",
 ]
 
@@ -45,7 +38,6 @@ Method = Literal["t", "normal", "bootstrap"]
 
 RESAMPLES = 1999  # (resamples + 1) * 2.5 % is whole, so both ends of a 95 % interval are order statistics
 _CHUNK = 4_000_000  # resampled indices in memory at a time
-MOST_REPLICATIONS = 10**12  # more than this is called infinite
 
 
 @dataclass(frozen=True)
@@ -169,115 +161,6 @@ def quantile_interval(values: FloatArray, at: float = 0.5, level: float = 0.95) 
     above = int(stats.binom.isf(tail, n, at)) if n else n
     end = np.full(values.shape[1:], np.inf)
     return (rank[below] if below >= 0 else -end), (rank[above] if above < n else end)
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """A comparison of two means.
-
-    Attributes:
-        difference, low, high: Second mean minus first, with its interval.
-        effect_size: The difference in standard deviations: of the paired differences (Cohen's d_z), or pooled.
-        p: Two-sided p-value of equal means.
-        sd: Standard deviation of a paired difference; of one side against the other, pooled as sqrt(s1^2 + s2^2).
-        replications: Pairs; the smaller sample if there are none.
-    """
-
-    __test__ = False  # not a class of tests
-
-    difference: float
-    low: float
-    high: float
-    effect_size: float
-    p: float
-    sd: float
-    replications: int
-
-
-def paired_test(first: FloatArray, second: FloatArray, level: float = 0.95) -> TestResult:
-    """Paired t test of two agents on the same replications, (R,) each.
-
-    Differences that are all equal leave nothing to estimate a spread from: where they are 0 the p-value is 1, else it
-    is that of the sign test, 2^(1 - R). Fewer than two replications give NaN.
-    """
-    from scipy import stats
-
-    n, gap = len(first), second - first
-    if n < 2:
-        return _unknown(float(gap.mean()) if n else math.nan, n)
-    difference, sd = float(gap.mean()), float(gap.std(ddof=1))
-    if sd <= 1e-12 * max(abs(difference), float(np.abs(first).max()), float(np.abs(second).max())):
-        tied = abs(difference) <= sd or difference == 0
-        effect = 0.0 if tied else math.copysign(math.inf, difference)
-        return TestResult(difference, difference, difference, effect, 1.0 if tied else 2.0 ** (1 - n), 0.0, n)
-    found = stats.ttest_rel(second, first)
-    low, high = found.confidence_interval(level)
-    return TestResult(difference, float(low), float(high), difference / sd, float(found.pvalue), sd, n)
-
-
-def independent_test(first: FloatArray, second: FloatArray, level: float = 0.95) -> TestResult:
-    """Welch's t test of two agents whose replications share nothing, such as runs with different seeds.
-
-    Where neither varies, the p-value is that of the permutation test.
-    """
-    from scipy import stats
-
-    n = min(len(first), len(second))
-    difference = float(second.mean() - first.mean()) if n else math.nan
-    if n < 2:
-        return _unknown(difference, n)
-    spread = math.sqrt(float(first.var(ddof=1) + second.var(ddof=1)))
-    if spread == 0:
-        effect = math.copysign(math.inf, difference) if difference else 0.0
-        p = min(1.0, 2 / math.comb(len(first) + len(second), len(first))) if difference else 1.0
-        return TestResult(difference, difference, difference, effect, p, 0.0, n)
-    found = stats.ttest_ind(second, first, equal_var=False)
-    low, high = found.confidence_interval(level)
-    effect = difference / (spread / math.sqrt(2))
-    return TestResult(difference, float(low), float(high), effect, float(found.pvalue), spread, n)
-
-
-def _unknown(difference: float, n: int) -> TestResult:
-    """Too few replications for anything but a difference."""
-    nan = math.nan
-    return TestResult(difference, nan, nan, nan, nan, nan, n)
-
-
-def holm(p: FloatArray) -> FloatArray:
-    """Holm's (1979) adjusted p-values: rejecting those at most alpha errs anywhere with probability at most alpha.
-
-    Whatever the dependence of the tests. NaN stays NaN and is no member of the family.
-    """
-    adjusted = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    steps = np.arange(order.size, 0, -1) * p[order]
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if order.size else steps
-    return adjusted
-
-
-def power(effect_size: float, replications: int, alpha: float) -> float:
-    """Probability that a two-sided paired t test at level alpha rejects, if the effect size is the true one."""
-    from scipy import stats
-
-    shift, threshold = abs(effect_size) * math.sqrt(replications), stats.t.isf(alpha / 2, replications - 1)
-    return float(stats.nct.sf(threshold, replications - 1, shift) + stats.nct.cdf(-threshold, replications - 1, shift))
-
-
-def replications_needed(effect_size: float, alpha: float, power: float) -> float:
-    """Pairs with which a two-sided t test at level alpha separates with this power; inf for no effect.
-
-    Normal quantiles with Guenther's (1981) correction for Student's t, ``((z_a + z_b) / d)^2 + z_a^2 / 2``.
-    """
-    from scipy import stats
-
-    if math.isnan(effect_size) or effect_size == 0:
-        return math.inf
-    if math.isinf(effect_size):
-        return 2.0
-    z_a, z_b = float(stats.norm.isf(alpha / 2)), float(stats.norm.ppf(power))
-    needed = math.ceil(((z_a + z_b) / effect_size) ** 2 + z_a**2 / 2)
-    return float(max(2, needed)) if needed <= MOST_REPLICATIONS else math.inf
 
 
 def share_best(values: FloatArray) -> FloatArray:

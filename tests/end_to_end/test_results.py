@@ -16,7 +16,7 @@ from bandits.errors import BadParameter, NotLogged, RunFolderError
 from bandits.export import latex_text
 from bandits.runs import resume, start
 from bandits.scheduler import Settings
-from bandits.statistics import holm
+from bandits.significance import holm
 
 SERIAL = Settings("serial")
 EASY = environment("bernoulli", means=[0.9, 0.5])
@@ -298,6 +298,16 @@ def test_a_run_that_only_failed_says_why(tmp_path, plugin, bandits):
     shown = bandits("show", "r")
     assert "no replication is finished, 2 task(s) failed, first breaks on" in shown.err
     assert "out of order" in shown.err
+
+
+def test_an_agent_whose_rivals_failed_has_nobody_to_be_compared_with(plugin, bandits):
+    options = ("--smoke", "--plugin", plugin(BREAKS), "--agent", "breaks", "--only", "breaks", "--only", "ucb1")
+    ran = bandits("run", "quickstart", *options, "--out", "r", "--until-separated", "--backend", "serial")
+    assert ran.code == 1
+    assert "bandits resume r --until-separated" in ran.err
+    answer = bandits("compare", "r")
+    assert answer.code == 2
+    assert answer.err == "error: nothing to compare: no environment has two agents with finished replications\n"
 
 
 def test_runs_of_another_schema_are_named(study, tmp_path):

@@ -202,6 +202,8 @@ def test_learners_kept_apart_add_up_to_the_group(tmp_path):
     pulls = np.stack(apart.pulls.to_list()).reshape(len(group), 6, 12)
     assert (pulls.sum(axis=1) == np.stack(group.pulls.to_list())).all()
     assert (pulls.sum(axis=2) == group.t.to_numpy()[:, None]).all(), "every learner plays once a round"
+    for one, other in zip(load(tmp_path / "group").cells, load(tmp_path / "apart").cells, strict=True):
+        assert (load(tmp_path / "group").pulls(one) == load(tmp_path / "apart").pulls(other)).all()
     a, b = (load(tmp_path / name).summary() for name in ("group", "apart"))
     assert a.regret.tolist() == pytest.approx(b.regret.tolist())
     assert a.high.tolist() == pytest.approx(b.high.tolist())

@@ -10,18 +10,14 @@ from scipy import stats
 
 from bandits.comparison import Sample, compare_samples
 from bandits.errors import BadParameter
+from bandits.significance import gaps, holm, independent_test, paired_test, power, replications_needed
 from bandits.statistics import (
     chance_of_least_mean,
     efficient,
-    holm,
-    independent_test,
     log_slopes,
     mean_interval,
-    paired_test,
-    power,
     quantile_interval,
     quantiles,
-    replications_needed,
     share_best,
 )
 
@@ -142,6 +138,16 @@ def test_pairs_without_spread():
     assert shifted.p == 2.0**-5  # six signs agree
     assert math.isnan(paired_test(values[:1], values[:1] + 1).p)
     assert independent_test(np.zeros(3), np.ones(3)).p == pytest.approx(0.1)  # 2 of 20 ways to part six
+
+
+def test_rounding_separates_nobody():
+    """The same gaps added up in another order."""
+    rng = np.random.default_rng(0)
+    steps = rng.choice([0.1, 0.3, 0.7], size=(40, 10_000))
+    first, second = steps.cumsum(axis=1)[:, -1], steps[:, ::-1].cumsum(axis=1)[:, -1]
+    assert (first != second).any()
+    assert not gaps(first, second).any()
+    assert paired_test(first, second).p == 1.0
 
 
 def test_holm_on_a_worked_example():
