@@ -97,14 +97,19 @@ def _head(experiment: Mapping[str, Any], facts: Mapping[str, Any], environments:
     took = f" in {number(facts['wall_s'], 3)} s" if facts.get("wall_s") else ""
     return (
         f"<header><h1>{escape(experiment['name'])}</h1><p>{escape(experiment.get('summary', ''))}</p>"
-        f"<p>{experiment['replications']:,} replications of {experiment['horizon']:,} rounds, "
-        f"{len(experiment['agents'])} agents, {len(environments)} environments, seed {experiment['seed']}; "
+        f"<p>{_count(experiment['replications'], 'replication')} of {_count(experiment['horizon'], 'round')}, "
+        f"{_count(len(experiment['agents']), 'agent')}, {_count(len(environments), 'environment')}, "
+        f"seed {experiment['seed']}; "
         f"status: <b>{escape(facts['status'])}</b>{took}, {escape(str(facts.get('started', '')))}. "
         '<a href="#again">How to run it again</a></p>'
         + (f"<nav aria-label=environments>{links}</nav>" if len(environments) > 1 else "")
         + "<noscript><p class=warning>The curves need JavaScript; ‘bandits plot’ draws them, too.</p></noscript>"
         "</header>\n<div id=tools hidden role=toolbar aria-label='all curves'></div>"
     )
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _trouble(opened: Log, facts: Mapping[str, Any]) -> list[str]:

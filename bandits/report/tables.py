@@ -94,6 +94,8 @@ def facts_table(facts: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> str:
 
 
 def _difference(pair: Comparison, sign: str) -> str:
+    if math.isnan(pair.gain) or math.isnan(pair.p):
+        return "-"
     if pair.gain == 0:
         return "="
     gain = f"{sign}{number(abs(pair.gain), 3)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..analysis import Log, load
-from ..errors import NotLogged, RunFolderError, UsageError
+from ..errors import DamagedPart, NotLogged, RunFolderError, UsageError
 from ..plots import as_svg, draw, kinds_for
 from .page import INTERACTIVE, build_page
 
@@ -19,7 +19,8 @@ def write_report(place: str | Path, *, skip_damaged: bool = False) -> str:
 
     Raises:
         UsageError: The place stands for several runs.
-        RunFolderError: There is no such run, nothing of it is finished, or it cannot be written to.
+        DamagedPart: A log file is damaged, and damaged files are not skipped.
+        RunFolderError: There is no such run, or it cannot be written to.
     """
     opened = load(place, skip_damaged=skip_damaged)
     folder = opened.folder
@@ -44,6 +45,10 @@ def _figures(opened: Log) -> tuple[dict[str, str], list[str]]:
             continue
         try:
             drawn[kind] = as_svg(draw(opened, kind))
+        except DamagedPart:
+            raise
+        except RunFolderError:  # nothing is finished: the page says so at each environment
+            continue
         except NotLogged as error:
             lacking.append(f"No figure of the {kind}: {error}.")
     return drawn, lacking

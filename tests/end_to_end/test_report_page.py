@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bandits import Experiment, agent, environment
 from bandits.analysis import load
 from bandits.report import write_report
+from bandits.report.charts import thinned
+from bandits.report.page import json_for_html
 from bandits.runs import start
 from bandits.scheduler import Settings
 
@@ -253,3 +257,73 @@ def test_printing_takes_every_curve_on_light_paper_and_gives_the_screen_back(pag
     assert page.run("return document.documentElement.dataset.theme") == "light"
     page.run("dispatchEvent(new Event('afterprint'))")
     assert page.run("return document.documentElement.dataset.theme") == "dark"
+
+
+# what is on the page whatever the browser
+
+
+FAILING = """
+from bandits import Experiment, agent, environment, register_agent
+@register_agent("broken", source="here")
+class Broken:
+    def __init__(self, problem, streams): pass
+    def act(self, t, context=None): raise RuntimeError("<i>no</i> idea")
+    def update(self, t, action, feedback): pass
+EXPERIMENT = Experiment(name="failing", environments=[environment("bernoulli", means=[0.2, 0.5])],
+                        agents=[agent("broken"), agent("pooled_ucb"), agent("ucb1")], horizon=30, replications=3)
+"""
+
+
+def test_failures_and_pairs_left_out_are_named(bandits, plugin, tmp_path):
+    assert bandits("run", plugin(FAILING), "--out", "r", "--quiet", "--backend", "serial", "--report").code == 1
+    page = (tmp_path / "r/report.html").read_text()
+    assert "<h2>Failures</h2>" in page
+    assert "RuntimeError: &lt;i&gt;no&lt;/i&gt; idea" in page
+    assert "<i>no" not in page
+    assert "<li>pooled_ucb on bernoulli(means=[0.2, 0.5]): needs" in page
+
+
+def test_a_run_without_a_replication_has_a_page(bandits, plugin, tmp_path):
+    bandits("run", plugin(FAILING), "--only", "broken", "--out", "r", "--quiet", "--backend", "serial", "--pulls")
+    assert bandits("report", "r").code == 0
+    assert "<h2>Failures</h2>" in (tmp_path / "r/report.html").read_text()
+
+
+def test_a_report_is_of_one_run(bandits, place):
+    shutil.copytree(place, "runs/a")
+    shutil.copytree(place, "runs/b")
+    answer = bandits("report", "runs/*")
+    assert answer.code == 2
+    assert "runs/* stands for 2 runs; a report is of one run" in answer.err
+
+
+def test_the_page_says_how_to_run_it_again_and_it_does(bandits, tmp_path, monkeypatch):
+    bandits("run", "quickstart", "--horizon", 50, "--replications", 4, "--out", "r", "--quiet", "--backend", "serial")
+    bandits("report", "r")
+    page = (tmp_path / "r/report.html").read_text()
+    assert "<pre>bandits run quickstart --horizon 50 --replications 4 --seed 1</pre>" in page
+    declaration = unescape(page.split("<pre class=wrapped>")[1].split("</pre>")[0])
+    (tmp_path / "declaration.json").write_text(declaration)
+    code = unescape(page.split("<pre>import json")[1].split("</pre>")[0])
+    exec("import json" + code, {"__name__": "__main__"})
+    assert load("again").summary()["regret"].equals(load("r").summary()["regret"])
+
+
+def test_no_command_by_name_is_given_for_another_declaration(bandits, tmp_path):
+    small = ("--horizon", 50, "--replications", 4, "--quiet", "--backend", "serial")
+    bandits("run", "quickstart", *small, "--set", "ucb1.c=1.5", "--only", "ucb1", "--out", "r", "--report")
+    assert "bandits run quickstart" not in (tmp_path / "r/report.html").read_text()
+
+
+def test_curves_keep_at_most_200_points_with_both_ends():
+    for n in (1, 2, 199, 200, 201, 1000, 100_000):
+        kept = thinned(n)
+        assert len(kept) == n if n <= 200 else 100 <= len(kept) <= 200
+        assert (kept[0], kept[-1]) == (0, n - 1)
+        assert (np.diff(kept) > 0).all()
+
+
+def test_data_cannot_leave_its_script_element():
+    text = json_for_html({"a": "</script><!--", "b": float("1.5")})
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == {"a": "</script><!--", "b": 1.5}
