@@ -28,7 +28,8 @@ def result_table(rows: pd.DataFrame) -> str:
     columns["median"] = [number(row.median) for row in rows.itertuples()]
     if rows["ratio"].notna().any():
         columns["ratio to bound"] = [
-            f"{number(row.ratio, 3)} {_interval(row.ratio_low, row.ratio_high, 3)}" for row in rows.itertuples()
+            f"{number(row.ratio, 3)} {_interval(row.ratio_low, row.ratio_high, 3)}".removesuffix(" -")
+            for row in rows.itertuples()
         ]
     if rows["slope_ratio"].notna().any():
         columns["growth / bound's"] = [number(row.slope_ratio, 3) for row in rows.itertuples()]

@@ -84,11 +84,12 @@
     return [...groups.values()].filter((names) => names.length > 1);
   };
 
-  const decades = (low, high, lines) => { // ticks of a logarithmic axis: powers of ten, and on a short one their multiples by 2 and 5
-    const kept = high / low < 200 ? [1, 2, 5] : [1];
-    const isKept = (v) => v > 0 && kept.some((d) => Math.abs(v / 10 ** Math.floor(Math.log10(v) + 1e-9) - d) < 1e-6);
-    const filter = (u, splits) => splits.map((v) => isKept(v) ? v : null);
-    return { filter, grid: { ...lines, filter }, ticks: { ...lines, filter }, values: (u, splits) => splits.map((v) => v === null ? null : number(v)) };
+  const decades = (low, high) => { // ticks of a logarithmic axis: powers of ten, on a short one their multiples by 2 and 5, too
+    const ticks = [];
+    for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++)
+      for (const digit of high / low < 200 ? [1, 2, 5] : [1]) ticks.push(Number(`${digit}e${power}`));
+    const splits = ticks.filter((v) => v >= low * (1 - 1e-9) && v <= high * (1 + 1e-9));
+    return { splits: () => splits, filter: (u, values) => values, values: (u, values) => values.map((v) => number(v)) };
   };
 
   const draw = (panel) => {
@@ -96,9 +97,10 @@
     if (!width) return;
     const numbers = numbersOf(panel), { top, leaving } = heightOf(panel, numbers);
     const logT = state.logT ?? (panel.ratio || panel.environment.log_t);
-    const positive = Math.min(...numbers.curves.flatMap((c) => c.mean.filter((v) => v > 0)), ...numbers.bounds.flatMap((b) => b.value.filter((v) => v > 0)));
+    const values = [...numbers.curves.flatMap((c) => c.mean), ...numbers.bounds.flatMap((b) => b.value)].filter((v) => v > 0);
+    const lowest = (values.length ? Math.min(...values) : 0.1) / 1.15, highest = (values.length ? Math.max(...values) : 1) * 1.15;
     const fit = (values) => state.logY ? values.map((v) => v === null || v > 0 ? v : null) : values;
-    const floor = (values) => state.logY ? values.map((v) => v === null ? v : Math.max(v, positive)) : values;
+    const floor = (values) => state.logY ? values.map((v) => v === null ? v : Math.max(v, lowest)) : values;
     const columns = [numbers.t], series = [{}], bands = [];
     for (const curve of numbers.curves) {
       const agent = data.agents[curve.agent], i = columns.length;
@@ -122,12 +124,12 @@
       scales: {
         x: { time: false, distr: logT ? 3 : 1, range: (u, low, high) => low === high ? [low * 0.9, high * 1.1 || 1] : [low, high] },
         y: { distr: state.logY ? 3 : 1, range: (u, low, high) => state.logY
-          ? [Number.isFinite(positive) ? 10 ** Math.floor(Math.log10(positive)) : 0.1, Math.max(high ?? 1, positive || 1) * 1.2]
+          ? [lowest, highest]
           : [Math.min(0, low ?? 0), Math.min(top, 1.05 * (high || 1))] },
       },
       axes: [
-        { ...axis, label: "round t", size: 36, space: 60, ...(logT ? decades(numbers.t[0], numbers.t.at(-1), lines) : { values: (u, splits) => splits.map(tick) }) },
-        { ...axis, label: panel.ratio ? "regret / bound" : panel.environment.regret, size: 56, ...(state.logY ? decades(1, 1e9, lines) : { values: (u, splits) => splits.map(tick) }) },
+        { ...axis, label: "round t", size: 36, space: 60, ...(logT ? decades(numbers.t[0], numbers.t.at(-1)) : { values: (u, splits) => splits.map(tick) }) },
+        { ...axis, label: panel.ratio ? "regret / bound" : panel.environment.regret, size: 56, ...(state.logY ? decades(lowest, highest) : { values: (u, splits) => splits.map(tick) }) },
       ],
       cursor: { y: false, drag: { x: true, y: false }, points: { show: false } },
       hooks: { setCursor: [(u) => tell(panel, u)] },
@@ -167,13 +169,14 @@
   // Switches
 
   const drawAll = () => panels.forEach((panel) => { if (panel.seen || printing) draw(panel); });
-  const swatch = (i) => {
-    const ns = "http://www.w3.org/2000/svg", svg = document.createElementNS(ns, "svg"), line = document.createElementNS(ns, "line");
+  const line = (stroke, dash) => { // a piece of a curve, for the legend
+    const ns = "http://www.w3.org/2000/svg", svg = document.createElementNS(ns, "svg"), drawn = document.createElementNS(ns, "line");
     for (const [k, v] of Object.entries({ width: 26, height: 8, "aria-hidden": true })) svg.setAttribute(k, v);
-    for (const [k, v] of Object.entries({ x1: 0, x2: 26, y1: 4, y2: 4, "stroke-width": 2.5, stroke: agentColour(i), "stroke-dasharray": data.agents[i].dash.map((d) => 2 * d).join(" ") })) line.setAttribute(k, v);
-    svg.append(line);
+    for (const [k, v] of Object.entries({ x1: 0, x2: 26, y1: 4, y2: 4, "stroke-width": 2.5, stroke, "stroke-dasharray": dash.join(" ") })) drawn.setAttribute(k, v);
+    svg.append(drawn);
     return svg;
   };
+  const swatch = (i) => line(agentColour(i), data.agents[i].dash.map((d) => 2 * d));
   const legends = [];
   const refresh = () => {
     for (const { button, agent } of legends) {
@@ -193,6 +196,7 @@
       legends.push({ button, agent });
       row.append(button);
     }
+    environment.bounds.forEach((bound, k) => row.append(make("span", { className: "bound" }, line("currentColor", BOUND_DASHES[k % 3]), bound.name)));
     const all = make("button", { type: "button", className: "all", textContent: "all" });
     all.addEventListener("click", () => { data.agents.forEach((_, i) => shown.add(i)); refresh(); });
     row.append(all);
@@ -212,6 +216,7 @@
   addSwitch("bands", "switch-bands", () => state.bands, () => { state.bands = !state.bands; });
   addSwitch("whole range", "switch-whole", () => state.whole, () => { state.whole = !state.whole; });
   addSwitch("dark", "switch-dark", isDark, () => setTheme(isDark() ? "light" : "dark"));
+  tools.append(make("span", { className: "note", textContent: "drag over a curve to zoom, double click to return" }));
   tools.hidden = false;
 
   // The page
