@@ -264,12 +264,13 @@ class Log:
             NotLogged: The run did not record pulls.
         """
         j = int(np.searchsorted(facts.checkpoints, facts.checkpoint(at)))
-        if not self.logs(facts, "pulls"):
+        try:
+            found = [values[:, j] for _, values in self._reader.blocks(facts, "pulls")]
+        except NotLogged:
             raise NotLogged(
                 "the run did not record how often each arm was played: run it again with --pulls "
                 "(in Python: extras=('pulls',))"
-            )
-        found = [values[:, j] for _, values in self._reader.blocks(facts, "pulls")]
+            ) from None
         return np.concatenate(found) if found else np.empty((0, 0), dtype=np.int64)
 
     def compare(

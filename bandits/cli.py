@@ -1,4 +1,4 @@
-"""The command line: ``bandits run | resume | list | show | plot | report | bound | bench | verify | doctor``.
+"""The command line: ``bandits run | resume | list | show | plot | report | watch | bound | bench | verify | doctor``.
 
 Results go to stdout, progress to stderr. Exit status 0, 1 after a failure, 2 for a wrong request, 130 after Ctrl-C.
 """
@@ -352,6 +352,20 @@ def report(place: RunPlace, skip_damaged: SkipDamaged = False) -> None:
     from .report import write_report
 
     print(write_report(place, skip_damaged=skip_damaged))
+
+
+@app.command()
+def watch(
+    place: RunPlace,
+    pause: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+) -> None:
+    """Follow a run: its curves in the terminal until it is over, then its table. Ctrl-C leaves; the run goes on.
+
+    Example: bandits watch results/quickstart-20260101T000000Z
+    """
+    from .watch import watch as follow
+
+    follow(place, pause=pause)
 
 
 @app.command()

@@ -293,6 +293,17 @@ class RunFolder:
                 raise RunFolderError(f"another process is writing to {self.place}: wait for it, or stop it") from error
             yield
 
+    def is_abandoned(self) -> bool:
+        """Whether it is sure that no process holds the run for writing; never sure of a run elsewhere."""
+        try:
+            import fcntl
+
+            with self.path.joinpath(".lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (ImportError, OSError, RunFolderError):
+            return False
+        return True
+
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
 

@@ -16,7 +16,7 @@ from .style import line_style, plain_text, wrapped
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Grid", "draw_curve", "limit_height"]
+__all__ = ["Grid", "draw_curve", "height_of", "limit_height"]
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,7 @@ def draw_curve(panel: Any, curve: Curve, i: int, label: str) -> None:
 def limit_height(
     panel: Any, curves: Mapping[str, Curve], theory: Mapping[str, float] | None = None, least: float = 0.0
 ) -> None:
-    """End the axis above every curve but those that dwarf the others, and name these.
-
-    They end above five times the lower quartile: with several poor agents a median would be one of them. The theory is
-    in view unless it doubles the height.
+    """End the axis as `height_of` says, and name what leaves it.
 
     Args:
         panel: Axes with a linear scale that begins at 0.
@@ -130,17 +127,28 @@ def limit_height(
         theory: Where the line of a bound ends, by its name.
         least: The axis reaches at least this.
     """
+    top, leaving = height_of(curves, theory, least)
+    panel.set_ylim(0, top)
+    notes = ["leaves the panel: " + ", ".join(leaving)] if leaving else []
+    _annotate(panel, [*notes, *("same curve: " + ", ".join(names) for names in _coinciding(curves))])
+
+
+def height_of(
+    curves: Mapping[str, Curve], theory: Mapping[str, float] | None = None, least: float = 0.0
+) -> tuple[float, list[str]]:
+    """Where an axis ends above every curve but those that dwarf the others, and which leave it, with their last values.
+
+    It ends above five times the lower quartile: with several poor agents a median would be one of them. The theory is
+    in view unless it doubles the height. The report's script does the same.
+    """
     theory = theory or {}
     last = {name: float(curve.mean[-1]) for name, curve in curves.items()}
     bound = max(theory.values(), default=0.0)
     near = max(5.0 * float(np.quantile(list(last.values()), 0.25)), 2.0 * bound)
     inside = max(float(np.nanmax(curve.mean)) for name, curve in curves.items() if last[name] <= near)
-    top = 1.08 * (max(inside, bound) if bound <= 2.0 * inside else inside)
-    top = max(top, least)
-    panel.set_ylim(0, top if top > 0 else 1.0)
+    top = max(1.08 * (max(inside, bound) if bound <= 2.0 * inside else inside), least)
     leaving = [f"{name} {number(value, 3)}" for name, value in (last | dict(theory)).items() if value > top > 0]
-    notes = ["leaves the panel: " + ", ".join(leaving)] if leaving else []
-    _annotate(panel, [*notes, *("same curve: " + ", ".join(names) for names in _coinciding(curves))])
+    return (top if top > 0 else 1.0), leaving
 
 
 def _coinciding(curves: Mapping[str, Curve]) -> list[list[str]]:
