@@ -27,7 +27,6 @@ import functools
 import math
 
 import numpy as np
-from scipy.linalg import qr
 
 from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.registry import register_agent
@@ -45,6 +44,8 @@ def g_optimal_design(features: FloatArray, slack: float = 0.01) -> FloatArray:
 
     Features of rank below d are replaced by their coordinates in their span.
     """
+    from scipy.linalg import qr
+
     _, values, directions = np.linalg.svd(features, full_matrices=False)
     rank = int((values > 1e-10 * max(values[0], 1e-300)).sum())
     n_arms = features.shape[0]

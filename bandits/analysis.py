@@ -1,7 +1,9 @@
-"""Logs to numbers: `load` opens a run, and a `Log` answers questions about it.
+"""Logs to numbers: `load` opens runs, and a `Log` answers questions about them.
 
     log = bandits.load("results/quickstart-20260101T000000Z")
     log.summary()                 # mean regret with its 95 % interval, the bound, the ratio
+    log.compare()                 # every pair of agents: how much better, how sure, in words
+    log.slope()                   # growth against ln t over the last decade, beside the bound's constant
     log.to_pandas(at=10_000)      # one row per replication
     log.allocation()              # mean plays of each arm, beside those that the bound asks for
 
@@ -10,62 +12,29 @@ Nothing is read that is not asked for; a run in progress shows what is finished.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .errors import BadParameter, NotLogged
-from .protocol import Bound, FloatArray, IntArray
-from .specs import written
+from .cells import CellFacts, cell_table, choose, read_facts, told_apart, varied
+from .comparison import Comparison
+from .errors import NotLogged, RunFolderError, in_one_line
+from .protocol import FloatArray, IntArray
+from .reading import Reader
+from .statistics import Method, check_level, half_width, mean_interval, quantile_interval, quantiles
 from .store import RunFolder
-from .streams import Streams
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .experiment import Cell
-    from .specs import Spec
 
-__all__ = ["CellFacts", "Curve", "Log", "cell_table", "load", "mean_interval"]
-
-
-@dataclass(frozen=True)
-class CellFacts:
-    """What is known of a cell without reading its log: one row of cells.parquet.
-
-    Attributes:
-        cell: Key.
-        environment, agent: Labels.
-        environment_name, agent_name: Registered names.
-        horizon: Number of rounds T.
-        checkpoints: Rounds recorded, (C,).
-        replications: Number asked for.
-        bound: Lower bound; None where none is known or each replication has its own instance.
-        more_bounds: Bounds beside it, that hold for some agents only.
-        n_learners: Learners of a population; None where one plays alone.
-        learners: Log rows for each (replication, t): the learners of a population that was logged apart, else 1.
-        seconds: Core seconds per replication; NaN if unknown.
-    """
-
-    cell: str
-    environment: str
-    agent: str
-    environment_name: str
-    agent_name: str
-    horizon: int
-    checkpoints: IntArray
-    replications: int
-    bound: Bound | None
-    seconds: float = float("nan")
-    more_bounds: tuple[Bound, ...] = ()
-    n_learners: int | None = None
-    learners: int = 1
+__all__ = ["Band", "Curve", "Log", "load"]
 
 
 @dataclass(frozen=True)
@@ -85,109 +54,80 @@ class Curve:
     replications: int
 
 
-def cell_table(cells: Sequence[Cell]) -> pa.Table:
-    """Describe cells for cells.parquet; the bound is taken from a built environment."""
-    environments = _labels([cell.environment for cell in cells])
-    agents = _labels([cell.agent for cell in cells])
-    rows = []
-    for cell, environment, agent in zip(cells, environments, agents, strict=True):
-        env = cell.build_environment(Streams(cell.seed, 2))
-        bound = env.bound() if hasattr(env, "bound") else None
-        if not isinstance(bound, Bound | None):
-            raise BadParameter(f"environment {environment}: bound() must return a Bound or None, got {bound!r}")
-        if bound and bound.allocation is not None and np.shape(bound.allocation) != (env.problem.n_arms,):
-            raise BadParameter(
-                f"environment {environment}: the bound's allocation has shape {np.shape(bound.allocation)}, "
-                f"expected ({env.problem.n_arms},): plays per ln t of each arm"
-            )
-        if bound is not None and bound.constants.ndim > 1:
-            bound = None  # every replication has an instance, and so a bound, of its own
-        rows.append(
-            {
-                "cell": cell.key,
-                "environment": environment,
-                "agent": agent,
-                "environment_name": cell.environment.name,
-                "environment_parameters": json.dumps(written(cell.environment.parameters)),
-                "agent_name": cell.agent.name,
-                "agent_parameters": json.dumps(written(cell.agent.parameters)),
-                "n_arms": env.problem.n_arms,
-                "horizon": cell.horizon,
-                "replications": cell.replications,
-                "seed": str(cell.seed),
-                "bound_name": bound.name if bound else None,
-                "bound_constants": bound.constants.tolist() if bound else None,
-                "bound_starts": list(bound.starts) if bound else None,
-                "more_bounds": json.dumps([_written_bound(more) for more in env.more_bounds()])
-                if hasattr(env, "more_bounds")
-                else None,
-                "n_learners": env.problem.n_learners,
-                "learners": env.problem.n_learners if "learners" in cell.extras else None,
-                "bound_allocation": None if bound is None or bound.allocation is None else list(bound.allocation),
-                "checkpoints": list(cell.checkpoints),
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=_CELLS)
+BandKind = Literal["t", "normal", "bootstrap", "median", "quantiles"]
 
 
-def _written_bound(bound: Bound) -> dict[str, Any]:
-    return {"name": bound.name, "constants": bound.constants.tolist(), "starts": list(bound.starts)}
+@dataclass(frozen=True)
+class Band:
+    """A line with a band around it.
 
+    Attributes:
+        t: Rounds, (C,).
+        middle, low, high: The line and the ends of the band, each (C,).
+        kind: "t", "normal" or "bootstrap" (mean, confidence interval for it), "median" (with its confidence
+            interval), or "quantiles" (median, and the middle ``level`` of single replications).
+        level: Pointwise level.
+        replications: Number of replications.
+    """
 
-def _labels(specs: Sequence[Spec]) -> list[str]:
-    """A label for each; where the short ones would not tell two apart, all of them in full."""
-    distinct = {(spec.name, json.dumps(spec.parameters)): spec for spec in specs}
-    short = len({spec.label for spec in distinct.values()}) == len(distinct)
-    return [spec.label if short else spec.full_label for spec in specs]
-
-
-_CELLS = pa.schema(
-    [
-        ("cell", pa.string()),
-        ("environment", pa.string()),
-        ("agent", pa.string()),
-        ("environment_name", pa.string()),
-        ("environment_parameters", pa.string()),
-        ("agent_name", pa.string()),
-        ("agent_parameters", pa.string()),
-        ("n_arms", pa.int64()),
-        ("horizon", pa.int64()),
-        ("replications", pa.int64()),
-        ("seed", pa.string()),
-        ("bound_name", pa.string()),
-        ("bound_constants", pa.list_(pa.float64())),
-        ("bound_starts", pa.list_(pa.int64())),
-        ("more_bounds", pa.string()),
-        ("n_learners", pa.int64()),
-        ("learners", pa.int64()),
-        ("bound_allocation", pa.list_(pa.float64())),
-        ("checkpoints", pa.list_(pa.int64())),
-    ]
-)
+    t: IntArray
+    middle: FloatArray
+    low: FloatArray
+    high: FloatArray
+    kind: BandKind
+    level: float
+    replications: int
 
 
 class Log:
-    """The log of a run, or of `simulate`.
+    """The log of a run, of several, or of `simulate`.
 
     Attributes:
         cells: What is known of each cell, in order of declaration.
-        folder: Where the run lies; None for a log in memory.
+        folders: Where the runs lie; none for a log in memory.
     """
 
-    def __init__(
-        self,
-        cells: Sequence[CellFacts],
-        folder: RunFolder | None = None,
-        tables: dict[str, pa.Table] | None = None,
-    ) -> None:
+    def __init__(self, cells: Sequence[CellFacts], reader: Reader) -> None:
         self.cells = list(cells)
-        self.folder = folder
-        self._tables = tables or {}
+        self._reader = reader
 
     @classmethod
     def in_memory(cls, cells: Sequence[Cell], tables: dict[str, pa.Table]) -> Log:
         """Wrap the rows that jobs returned."""
-        return cls(_facts(cell_table(cells), {}), None, tables)
+        return cls(read_facts(cell_table(cells), {}), Reader(tables=tables))
+
+    @property
+    def folders(self) -> list[RunFolder]:
+        """Where the runs lie; none for a log in memory."""
+        return self._reader.folders
+
+    @property
+    def folder(self) -> RunFolder | None:
+        """Where the run lies; None for a log in memory or of several runs."""
+        return self.folders[0] if len(self.folders) == 1 else None
+
+    @property
+    def damaged(self) -> list[str]:
+        """Damaged files that were skipped so far, as ``load(..., skip_damaged=True)`` allows."""
+        return list(self._reader.damaged)
+
+    def select(self, agents: Sequence[str] | None = None, environments: Sequence[str] | None = None) -> Log:
+        """Only some agents or environments, by label or name.
+
+        Raises:
+            BadParameter: There is none of that name.
+        """
+        return Log(choose(self.cells, agents, environments), self._reader)
+
+    def parameters(self) -> pd.DataFrame:
+        """One row per cell: cell, environment, agent, and every parameter that differs between cells.
+
+        Columns are called ``environment.gap`` or ``agent.c``: what ``Experiment.sweep`` varied is found there.
+        """
+        import pandas as pd
+
+        labels = {name: [getattr(facts, name) for facts in self.cells] for name in ("cell", "environment", "agent")}
+        return pd.DataFrame({**labels, **{n: pd.Series(v, dtype=object) for n, v in varied(self.cells).items()}})
 
     def to_pandas(self, *, at: int | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Log rows with the labels of their cell.
@@ -196,45 +136,72 @@ class Log:
             at: Only this round; it must be a checkpoint.
             columns: Log columns to read, by default all.
         """
+        import pandas as pd
+
+        wanted = None if columns is None else list(dict.fromkeys(["replication", "t", *columns]))
         frames = []
         for facts in self.cells:
-            for table in self._read(
-                facts, None if columns is None else list(dict.fromkeys(["replication", "t", *columns]))
-            ):
-                rows = table if at is None else table.filter(pc.equal(table["t"], _checkpoint(facts, at)))
+            for _, table in self._reader.tables(facts.cell, wanted):
+                rows = table if at is None else table.filter(pc.equal(table["t"], facts.checkpoint(at)))
                 frame = rows.to_pandas()
                 frame.insert(0, "agent", facts.agent)
                 frame.insert(0, "environment", facts.environment)
                 frame.insert(0, "cell", facts.cell)
                 frames.append(frame)
-        import pandas as pd
-
         if not frames:
             return pd.DataFrame(columns=["cell", "environment", "agent", "replication", "t", *(columns or ())])
         return pd.concat(frames, ignore_index=True)
 
+    def dataset(self) -> Any:
+        """The log files as a `pyarrow.dataset.Dataset`, with the column ``cell``, for queries of your own.
+
+        It holds what is finished now. Two runs that share replications contribute both.
+
+        Raises:
+            RunFolderError: The log is in memory, or nothing is finished.
+        """
+        from pyarrow import dataset
+
+        wanted = {facts.cell for facts in self.cells}
+        found = [folder.dataset(wanted) for folder in self.folders]
+        if not (some := [one for one in found if one is not None]):
+            raise RunFolderError(self.why_empty())
+        return some[0] if len(some) == 1 else dataset.dataset(some)
+
+    def logs(self, facts: CellFacts, column: str) -> bool:
+        """Whether the log of a cell has a column; a cell without replications has all."""
+        return self._reader.has(facts.cell, column)
+
+    def values(self, facts: CellFacts, column: str = "regret", at: int | None = None) -> tuple[IntArray, FloatArray]:
+        """Numbers of the finished replications, (R,), and a column's values, (R, C) or, at one round, (R,)."""
+        return self._reader.values(facts, column, at)
+
     def curve(self, facts: CellFacts, column: str = "regret") -> Curve:
         """Mean of a cumulative column at every checkpoint, from one pass over the parts."""
-        n = np.zeros(facts.checkpoints.size)
-        mean, squares = np.zeros_like(n), np.zeros_like(n)
-        for table in self._read(facts, ["t", column]):
-            at = np.searchsorted(facts.checkpoints, table["t"].to_numpy()[:: facts.learners])
-            values = table[column].to_numpy().reshape(-1, facts.learners).sum(axis=1)
-            m = np.bincount(at, minlength=n.size)
-            part_mean = np.bincount(at, values, minlength=n.size) / np.maximum(m, 1)
-            part_squares = np.bincount(at, (values - part_mean[at]) ** 2, minlength=n.size)
-            shift, total = (
-                part_mean - mean,
-                np.maximum(n + m, 1),
-            )  # merge two samples (Chan, Golub and LeVeque 1983)
-            squares += part_squares + shift**2 * n * m / total
-            mean += shift * m / total
+        n, mean, squares = 0, np.zeros(facts.checkpoints.size), np.zeros(facts.checkpoints.size)
+        for _, values in self._reader.blocks(facts, column):
+            m, part_mean = len(values), values.mean(axis=0)
+            shift = part_mean - mean  # merge two samples (Chan, Golub and LeVeque 1983)
+            squares += ((values - part_mean) ** 2).sum(axis=0) + shift**2 * (n * m / (n + m))
+            mean += shift * (m / (n + m))
             n += m
-        with np.errstate(invalid="ignore", divide="ignore"):
-            sd = np.sqrt(squares / (n - 1))
-            half_width = _half_width(sd, n)
-        mean[n == 0] = np.nan
-        return Curve(facts.checkpoints, mean, half_width, sd, int(n[-1]) if n.size else 0)
+        if n == 0:
+            mean[:] = np.nan
+        sd = np.sqrt(squares / (n - 1)) if n > 1 else np.full_like(mean, np.nan)
+        return Curve(facts.checkpoints, mean, half_width(sd, n), sd, n)
+
+    def band(self, facts: CellFacts, kind: BandKind = "t", column: str = "regret", level: float = 0.95) -> Band:
+        """A column over time: its mean or median with a band; see `Band` for the kinds."""
+        check_level(level)
+        _, values = self.values(facts, column)
+        if kind == "quantiles":
+            low, middle, high = quantiles(values, ((1 - level) / 2, 0.5, (1 + level) / 2))
+        elif kind == "median":
+            (middle,), (low, high) = quantiles(values, (0.5,)), quantile_interval(values, 0.5, level)
+        else:
+            found = mean_interval(values, level, kind)
+            middle, low, high = found.mean, found.low, found.high
+        return Band(facts.checkpoints, middle, low, high, kind, level, len(values))
 
     def ratio(self, facts: CellFacts) -> Curve | None:
         """Mean regret over the lower bound, from round 10 on; None where the bound is unknown or 0.
@@ -250,6 +217,29 @@ class Log:
         scaled = (curve.mean[late] / bound, curve.half_width[late] / bound, curve.sd[late] / bound)
         return Curve(t, *scaled, curve.replications)
 
+    def summary(self, at: int | None = None, level: float = 0.95, method: Method = "t") -> pd.DataFrame:
+        """One row per cell: mean regret with its interval, median, the bound, and the ratio of mean and bound.
+
+        Args:
+            at: Round to summarise; by default the horizon. It must be a checkpoint.
+            level: Confidence level of the interval for the mean.
+            method: "t", "normal" or "bootstrap"; see `bandits.statistics.mean_interval`.
+
+        Returns:
+            Columns cell, environment, agent, t, replications, regret, low, high, sd, median, bound, bound_name, ratio,
+            ratio_low, ratio_high and run_steps_per_s. ``bound`` is the asymptotic lower bound at t, NaN where none is
+            known or instances differ by replication; the ratio's interval is that of the regret, in its unit.
+        """
+        from . import answers
+
+        return answers.summary(self, at, level, method)
+
+    def bound(self) -> pd.DataFrame:
+        """Lower bounds at the checkpoints, where known: columns cell, environment, agent, t, bound."""
+        from . import answers
+
+        return answers.bound(self)
+
     def allocation(self, at: int | None = None) -> pd.DataFrame:
         """One row per cell and arm: mean plays with their 95 % interval, and the plays that the bound asks for.
 
@@ -263,34 +253,9 @@ class Log:
         Raises:
             NotLogged: The run did not record pulls.
         """
-        import pandas as pd
+        from . import answers
 
-        frames = []
-        for facts in self.cells:
-            t = facts.horizon if at is None else _checkpoint(facts, at)
-            pulls = self.pulls(facts, t)
-            if not len(pulls):
-                continue
-            plays, half = mean_interval(pulls)
-            known = None if facts.bound is None else facts.bound.allocation
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "cell": facts.cell,
-                        "environment": facts.environment,
-                        "agent": facts.agent,
-                        "arm": np.arange(plays.size),
-                        "t": t,
-                        "replications": len(pulls),
-                        "plays": plays,
-                        "low": plays - half,
-                        "high": plays + half,
-                        "bound": np.nan if known is None else known * np.log(t),
-                    }
-                )
-            )
-        columns = ["cell", "environment", "agent", "arm", "t", "replications", "plays", "low", "high", "bound"]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+        return answers.allocation(self, at)
 
     def pulls(self, facts: CellFacts, at: int | None = None) -> IntArray:
         """How often each replication had played each arm, by default by the horizon: shape (R, K).
@@ -298,167 +263,161 @@ class Log:
         Raises:
             NotLogged: The run did not record pulls.
         """
-        t = facts.horizon if at is None else _checkpoint(facts, at)
-        if not self.logs(facts, "pulls"):
+        j = int(np.searchsorted(facts.checkpoints, facts.checkpoint(at)))
+        try:
+            found = [values[:, j] for _, values in self._reader.blocks(facts, "pulls")]
+        except NotLogged:
             raise NotLogged(
                 "the run did not record how often each arm was played: run it again with --pulls "
                 "(in Python: extras=('pulls',))"
-            )
-        found = []
-        for table in self._read(facts, ["t", "pulls"]):
-            rows = table.filter(pc.equal(table["t"], t))["pulls"].combine_chunks()
-            counts = rows.flatten().to_numpy().reshape(len(rows) // facts.learners, facts.learners, -1)
-            found.append(counts.sum(axis=1))
+            ) from None
         return np.concatenate(found) if found else np.empty((0, 0), dtype=np.int64)
 
-    def summary(self, at: int | None = None) -> pd.DataFrame:
-        """One row per cell: mean regret with its 95 % interval, the bound, and their ratio.
+    def compare(
+        self, at: int | None = None, *, column: str = "regret", alpha: float = 0.05, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Compare every pair of agents on each environment: one row per pair, the better agent first.
+
+        Agents of one seed share the noise of a replication and are compared by the paired t test, on the replications
+        that both have finished; others by Welch's. p-values are corrected by Holm over the pairs of one environment
+        (of the agents `select` leaves), so on each environment the chance of separating any equal pair is at most
+        alpha.
 
         Args:
-            at: Round to summarise; by default the horizon. It must be a checkpoint.
+            at: Round to compare at; by default the horizon. It must be a checkpoint.
+            column: Log column to compare; of "reward" more is better, of any other less.
+            alpha: Largest probability of separating any equal pair of an environment.
+            level: Confidence level of each pair's interval.
 
         Returns:
-            Columns cell, environment, agent, t, replications, regret, low, high, sd, bound, bound_name, ratio and
-            run_steps_per_s.
-            ``bound`` is the asymptotic lower bound at t, NaN where none is known or instances differ by replication.
+            The fields of `bandits.comparison.Comparison`, and ``line``, the comparison in plain words.
+
+        Raises:
+            NotLogged: No two agents have finished replications, or the column was not logged.
         """
         import pandas as pd
 
-        rows = []
-        for facts in self.cells:
-            t = facts.horizon if at is None else _checkpoint(facts, at)
-            curve = self.curve(facts)
-            j = int(np.searchsorted(curve.t, t))
-            bound = float("nan") if facts.bound is None else float(facts.bound.at(np.array([t]))[0])
-            mean, half = float(curve.mean[j]), float(curve.half_width[j])
-            rows.append(
-                {
-                    "cell": facts.cell,
-                    "environment": facts.environment,
-                    "agent": facts.agent,
-                    "t": t,
-                    "replications": curve.replications,
-                    "regret": mean,
-                    "low": mean - half,
-                    "high": mean + half,
-                    "sd": float(curve.sd[j]),
-                    "bound": bound,
-                    "bound_name": None if facts.bound is None else facts.bound.name,
-                    "ratio": mean / bound if bound > 0 else float("nan"),
-                    "run_steps_per_s": facts.horizon / facts.seconds,
-                }
-            )
-        return pd.DataFrame(rows)
+        return pd.DataFrame([found.as_row() for found in self.comparisons(at, column=column, alpha=alpha, level=level)])
 
-    def bound(self) -> pd.DataFrame:
-        """Lower bounds at the checkpoints, where known: columns cell, environment, agent, t, bound."""
-        import pandas as pd
+    def comparisons(
+        self, at: int | None = None, *, column: str = "regret", alpha: float = 0.05, level: float = 0.95
+    ) -> list[Comparison]:
+        """What `compare` returns, as objects."""
+        from . import answers
 
-        frames = [
-            pd.DataFrame(
-                {
-                    "cell": facts.cell,
-                    "environment": facts.environment,
-                    "agent": facts.agent,
-                    "t": facts.checkpoints,
-                    "bound": facts.bound.at(facts.checkpoints),
-                }
-            )
-            for facts in self.cells
-            if facts.bound is not None
-        ]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["cell", "t", "bound"])
+        return answers.comparisons(self, at, column, alpha, level)
 
-    def _read(self, facts: CellFacts, columns: Sequence[str] | None) -> Iterator[pa.Table]:
-        if self.folder is None:
-            if facts.cell in self._tables:
-                table = self._tables[facts.cell]
-                yield table if columns is None else table.select(list(columns))
-            return
-        for part in self.folder.parts(facts.cell):
-            yield self.folder.read_part(part, columns)
+    def best(self, at: int | None = None, column: str = "regret") -> pd.DataFrame:
+        """How probable it is that each agent is the best on its environment; see the two columns for what "best" means.
 
-    def logs(self, facts: CellFacts, column: str) -> bool:
-        """Whether the log of a cell has a column; a cell without replications has all."""
-        if self.folder is None:
-            return facts.cell not in self._tables or column in self._tables[facts.cell].column_names
-        parts = self.folder.parts(facts.cell)
-        return not parts or column in self.folder.columns(parts[0])
+        Returns:
+            Columns environment, agent, t, replications (finished by all agents), mean, share_best (share of
+            replications in which the agent was best, ties shared out) and chance_best_mean (bootstrap probability
+            that its mean is the best).
+        """
+        from . import answers
+
+        return answers.best(self, at, column)
+
+    def slope(self, decades: float = 1.0, level: float = 0.95) -> pd.DataFrame:
+        """Growth of regret per unit of ln t over the last decade of rounds, beside that of the lower bound.
+
+        Regret over bound approaches its limit as slowly as 1 / ln T; the slope is free of what was lost early. It is
+        fitted to each replication, so its interval holds although the points of a curve depend on each other.
+
+        Args:
+            decades: Powers of ten of t to look back.
+            level: Confidence level.
+
+        Returns:
+            Columns cell, environment, agent, first_t, last_t, checkpoints, replications, slope, low, high,
+            bound_slope (the bound's constant, fitted to the same rounds), ratio, ratio_low and ratio_high.
+        """
+        from . import answers
+
+        return answers.slope(self, decades, level)
+
+    def pareto(
+        self, x: str = "messages", y: str = "regret", at: int | None = None, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Two costs of each cell, and which cells are efficient: no other agent is as good in both and better in one.
+
+        Args:
+            x: A log column, or "seconds" (of one core, per replication). Of "reward" more is better.
+            y: The same.
+            at: Round; by default the horizon. It must be a checkpoint. Seconds are those of the whole run.
+            level: Confidence level of the intervals.
+
+        Returns:
+            Columns cell, environment, agent, t, replications, and of each cost its mean, ``<cost>_low`` and
+            ``<cost>_high``; efficient is judged by the means, within each environment.
+        """
+        from . import answers
+
+        return answers.pareto(self, x, y, at, level)
+
+    def verdicts(self) -> pd.DataFrame | None:
+        """What the sequential test of ``--until-separated`` says of each pair; None for a run of fixed size.
+
+        Returns:
+            Columns environment, agent, other, state, look, replications, gain, low, high, p, threshold, alpha and
+            line: see `bandits.sequential.Verdict`.
+        """
+        from . import answers
+
+        return answers.verdicts(self)
+
+    def why_empty(self) -> str:
+        """One line that says why there is nothing to look at."""
+        places = ", ".join(folder.place for folder in self.folders) or "the log"
+        failures = [failure for folder in self.folders for failure in folder.facts()["failures"]]
+        if not failures:
+            return f"{places}: no replication is finished yet; 'bandits resume' plays what is missing"
+        first = failures[0]
+        return (
+            f"{places}: no replication is finished, {len(failures)} task(s) failed, first {first.get('label')} in "
+            f"{first.get('cause')}; mend the cause, then 'bandits resume'"
+        )
 
 
-def load(place: str | Path) -> Log:
-    """Open the log of a run.
+def load(place: str | Path | Sequence[str | Path], *, skip_damaged: bool = False) -> Log:
+    """Open the log of a run, or of several as one.
+
+    Cells of several runs are put side by side; a cell that several runs hold is one, with all their replications. Runs
+    that differ in agents, environments, horizon or seed may be opened together: labels say what would be confused.
 
     Args:
-        place: Run folder, path or URI.
+        place: Run folder, its path or URI; a list of them; or a pattern such as ``results/quickstart-*``.
+        skip_damaged: Go on without damaged log files; `Log.damaged` lists them. By default they are an error.
 
     Raises:
-        RunFolderError: There is no run, or this version cannot read it.
+        RunFolderError: There is no run, this version cannot read it, or a file is damaged.
     """
-    folder = RunFolder.open(place)
-    return Log(_facts(folder.cells(), folder.facts().get("timing", {})), folder)
+    places = _places(place)
+    folders, cells = [], []
+    for one in places:
+        folder = RunFolder.open(one)
+        facts = folder.facts()
+        try:
+            cells += read_facts(folder.cells(), facts["timing"], folder.place, facts["streams"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(f"cannot read {folder.place}/cells.parquet: {in_one_line(error)}") from error
+        folders.append(folder)
+    return Log(told_apart(cells) if len(folders) > 1 else cells, Reader(folders, skip_damaged=skip_damaged))
 
 
-def _facts(table: pa.Table, timing: dict[str, Any]) -> list[CellFacts]:
-    facts = []
-    for row in table.to_pylist():
-        bound = None
-        if row["bound_constants"] is not None:
-            allocation = row.get("bound_allocation")  # older runs have no such column
-            bound = Bound(
-                row["bound_name"],
-                np.array(row["bound_constants"]),
-                tuple(row["bound_starts"]),
-                None if allocation is None else np.array(allocation),
-            )
-        spent = timing.get(row["cell"], {})
-        rate = spent["seconds"] / spent["replications"] if spent.get("replications") else float("nan")
-        facts.append(
-            CellFacts(
-                cell=row["cell"],
-                environment=row["environment"],
-                agent=row["agent"],
-                environment_name=row["environment_name"],
-                agent_name=row["agent_name"],
-                horizon=row["horizon"],
-                checkpoints=np.array(row["checkpoints"], dtype=np.int64),
-                replications=row["replications"],
-                bound=bound,
-                seconds=rate,
-                more_bounds=tuple(
-                    Bound(more["name"], np.array(more["constants"]), tuple(more["starts"]))
-                    for more in json.loads(row.get("more_bounds") or "[]")
-                ),
-                n_learners=row.get("n_learners"),
-                learners=row.get("learners") or 1,
-            )
-        )
-    return facts
-
-
-def _checkpoint(facts: CellFacts, t: int) -> int:
-    if t not in facts.checkpoints:
-        nearest = int(facts.checkpoints[np.argmin(np.abs(facts.checkpoints - t))])
-        raise BadParameter(f"round {t} was not recorded; the nearest checkpoint is {nearest}")
-    return t
-
-
-def mean_interval(values: FloatArray | IntArray) -> tuple[FloatArray, FloatArray]:
-    """Mean over replications and the half-width of its 95 % interval, each (K,), of values (R, K)."""
-    n = len(values)
-    sd = values.std(axis=0, ddof=1) if n > 1 else np.full(values.shape[1], np.nan)
-    return values.mean(axis=0), _half_width(sd, np.array(n))
-
-
-def _half_width(sd: FloatArray, n: FloatArray) -> FloatArray:
-    """Half-width of the 95 % interval for the mean of n numbers with this standard deviation."""
-    half_width: FloatArray = t_quantile(n - 1) * sd / np.sqrt(n)
-    return half_width
-
-
-def t_quantile(degrees: FloatArray) -> FloatArray:
-    """97.5 % quantile of Student's t, for a two-sided 95 % interval; NaN below one degree of freedom."""
-    from scipy.special import stdtrit
-
-    quantile: FloatArray = stdtrit(np.where(degrees >= 1, degrees, np.nan), 0.975)
-    return quantile
+def _places(place: str | Path | Sequence[str | Path]) -> list[str]:
+    """Every place once: a list as it is, a pattern as the run folders that match it."""
+    if not isinstance(place, str | Path):
+        found = list(dict.fromkeys(str(one) for given in place for one in _places(given)))
+        if not found:
+            raise RunFolderError("no run to open: the list is empty")
+        return found
+    text = str(place)
+    if "://" in text or not any(c in text for c in "*?[") or Path(text).exists():
+        return [text]
+    below = Path(Path(text).anchor)
+    runs = sorted(str(found) for found in below.glob(text[len(below.anchor) :]) if (found / "run.json").is_file())
+    if not runs:
+        raise RunFolderError(f"no run folder matches {text}")
+    return runs

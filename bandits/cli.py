@@ -1,4 +1,4 @@
-"""The command line: ``bandits run | resume | list | show | plot | report | bound | bench | verify | doctor``.
+"""The command line: ``bandits run | resume | list | show | plot | report | watch | bound | bench | verify | doctor``.
 
 Results go to stdout, progress to stderr. Exit status 0, 1 after a failure, 2 for a wrong request, 130 after Ctrl-C.
 """
@@ -19,6 +19,7 @@ from .errors import BadParameter, BanditsError, UsageError
 from .requests import adjust, choose_agents, find_experiment, load_plugins, parse_assignment
 
 if TYPE_CHECKING:
+    from .analysis import Log
     from .experiment import Experiment
     from .runs import Run
 
@@ -39,6 +40,27 @@ Plugins = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 RunPlace = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, path or URI.")]
+RunPlaces = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, paths, URIs or patterns.")]
+SkipDamaged = Annotated[
+    bool, typer.Option("--skip-damaged", help="Go on without damaged log files, and name them; else they are an error.")
+]
+UntilSeparated = Annotated[
+    bool,
+    typer.Option(
+        "--until-separated",
+        help="Look after R, 2R, 4R, ... replications, and stop once every pair of agents differs beyond doubt.",
+    ),
+]
+MaxReplications = Annotated[
+    int | None, typer.Option(help="With --until-separated: no look beyond this many; default: 64 times the first.")
+]
+Alpha = Annotated[
+    float | None,
+    typer.Option(help="With --until-separated: bound on the chance of any wrong claim about the run; default: 0.05."),
+]
+Margin = Annotated[
+    float | None, typer.Option(help="With --until-separated: pairs within this much regret count as equivalent.")
+]
 Backend = Annotated[str, typer.Option(help="auto, serial, pool or ray.")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default: all cores.")]
 RayAddress = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address.")]
@@ -68,10 +90,17 @@ def run(
     set_: Annotated[list[str], typer.Option("--set", metavar="NAME.PARAM=VALUE", help="Change a parameter.")] = [],
     add_agent: Annotated[list[str], typer.Option("--agent", metavar="NAME", help="Play this agent, too.")] = [],
     only: Annotated[list[str], typer.Option("--only", metavar="NAME", help="Play only agents of this name.")] = [],
+    sweep: Annotated[
+        list[str], typer.Option("--sweep", metavar="NAME.PARAM=[V,V,..]", help="One agent or environment per value.")
+    ] = [],
     pulls: Annotated[bool, typer.Option("--pulls", help="Record how often each arm was played.")] = False,
     per_learner: Annotated[
         bool, typer.Option("--per-learner", help="Log each learner of a population on a row of its own.")
     ] = False,
+    until_separated: UntilSeparated = False,
+    max_replications: MaxReplications = None,
+    alpha: Alpha = None,
+    margin: Margin = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Run the small version.")] = False,
     backend: Backend = "auto",
     workers: Workers = None,
@@ -97,13 +126,26 @@ def run(
     for item in set_:
         target, value = parse_assignment(item)
         declared = declared.override(target, value)
+    for item in sweep:
+        declared = declared.sweep(*parse_assignment(item))
     extras = {"pulls": pulls, "learners": per_learner}
     if any(extras.values()):
         declared = declared.replace(extras=tuple(name for name, wanted in extras.items() if wanted))
-    from .runs import start
-
     settings = make_settings(backend, workers, ray_address)
-    finished = start(declared, out, settings, make_progress(declared.horizon, quiet), batch)
+    if until_separated:
+        from .until_separated import Design, start_until_separated
+
+        design = Design.of(
+            declared.replications, max_replications, 0.05 if alpha is None else alpha, 0.0 if margin is None else margin
+        )
+        finished = start_until_separated(
+            declared, design, out, settings, lambda: make_progress(declared.horizon, quiet), batch
+        )
+    else:
+        refuse_without_looks(max_replications, alpha, margin)
+        from .runs import start
+
+        finished = start(declared, out, settings, make_progress(declared.horizon, quiet), batch)
     conclude(finished, report=report, as_json=as_json)
 
 
@@ -111,6 +153,10 @@ def run(
 def resume(
     place: RunPlace,
     replications: Annotated[int | None, typer.Option(help="Continue to this many replications.")] = None,
+    until_separated: UntilSeparated = False,
+    max_replications: MaxReplications = None,
+    alpha: Alpha = None,
+    margin: Margin = None,
     backend: Backend = "auto",
     workers: Workers = None,
     ray_address: RayAddress = None,
@@ -130,7 +176,23 @@ def resume(
 
     _, _, experiment = reopen(place)
     settings = make_settings(backend, workers, ray_address)
-    finished = resume_run(place, settings, make_progress(experiment.horizon, quiet), batch, replications)
+    if until_separated:
+        if replications is not None:
+            raise BadParameter("--replications and --until-separated both say how long to go on: give one of them")
+        from .until_separated import continue_until_separated
+
+        finished = continue_until_separated(
+            place,
+            max_replications,
+            alpha,
+            margin,
+            settings,
+            lambda: make_progress(experiment.horizon, quiet),
+            batch,
+        )
+    else:
+        refuse_without_looks(max_replications, alpha, margin)
+        finished = resume_run(place, settings, make_progress(experiment.horizon, quiet), batch, replications)
     conclude(finished, report=report, as_json=as_json)
 
 
@@ -166,23 +228,87 @@ def list_(
 
 @app.command()
 def show(
-    place: RunPlace,
+    places: RunPlaces,
     at: Annotated[int | None, typer.Option(help="Round to summarise; default: the horizon.")] = None,
+    skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
     """Print mean regret with its 95 % interval, the lower bound, and the ratio of the two.
 
     Example: bandits show results/quickstart-20260101T000000Z
     """
-    from .analysis import load
     from .tables import print_summary
 
-    summary = load(place).summary(at)
+    opened = open_logs(places, skip_damaged)
+    summary = opened.summary(at)
+    name_damaged(opened)
     if as_json:
-        rows = summary.to_dict("records")
-        print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows]))
+        print(json.dumps(as_records(summary)))
     else:
         print_summary(summary)
+        if not summary["replications"].any():
+            print(f"note: {opened.why_empty()}", file=sys.stderr)
+
+
+@app.command()
+def compare(
+    places: RunPlaces,
+    at: Annotated[int | None, typer.Option(help="Round to compare at; default: the horizon.")] = None,
+    agents: Annotated[str | None, typer.Option(help="Only these agents, separated by commas.")] = None,
+    environment: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this environment; may be repeated.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Log column to compare.")] = "regret",
+    alpha: Annotated[float, typer.Option(help="Bound on the chance of separating any equal pair.")] = 0.05,
+    skip_damaged: SkipDamaged = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare every pair of agents on the same replications, corrected for the number of pairs, in plain words.
+
+    Example: bandits compare results/quickstart-20260101T000000Z --agents ucb1,kl_ucb
+    """
+    from .tables import print_comparisons, print_verdicts
+
+    opened = open_logs(places, skip_damaged)
+    chosen = opened.select(agents.split(",") if agents else None, environment)
+    found = chosen.comparisons(at, column=column, alpha=alpha)
+    best = chosen.best(at, column) if len({facts.noise for facts in chosen.cells}) == 1 else None
+    verdicts = opened.verdicts()
+    name_damaged(opened)
+    if as_json:
+        answer = {
+            "pairs": as_records([one.as_row() for one in found]),
+            "best": None if best is None else as_records(best),
+            "sequential": None if verdicts is None else as_records(verdicts),
+        }
+        print(json.dumps(answer))
+        return
+    print_comparisons(found, best)
+    if verdicts is not None:
+        print_verdicts(verdicts)
+
+
+@app.command()
+def export(
+    places: RunPlaces,
+    format_: Annotated[str, typer.Option("--format", help="csv, parquet or latex.")] = "csv",
+    table: Annotated[
+        str, typer.Option(help="summary, compare, best, slope, bound, allocation, parameters, or log: every log row.")
+    ] = "summary",
+    at: Annotated[int | None, typer.Option(help="Round; default: the horizon (of log: every round).")] = None,
+    out: Annotated[Path | None, typer.Option(help="File; default: print (csv and latex).")] = None,
+    skip_damaged: SkipDamaged = False,
+) -> None:
+    """Write a table of a run as CSV, Parquet or LaTeX.
+
+    Example: bandits export results/quickstart-20260101T000000Z --format latex --out table.tex
+    """
+    from .export import write_table
+
+    opened = open_logs(places, skip_damaged)
+    written = write_table(opened, table, format_, out, at)
+    name_damaged(opened)
+    print(written, end="" if written.endswith("\n") else "\n")
 
 
 @app.command()
@@ -199,6 +325,7 @@ def plot(
         list[str] | None, typer.Option(metavar="NAME", help="Only this environment; may be repeated.")
     ] = None,
     log: Annotated[str, typer.Option(help="Logarithmic axes of regret: auto, x, y, xy or none.")] = "auto",
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Draw mean regret, its ratio to the lower bound, or the plays of each arm, with 95 % intervals.
 
@@ -207,7 +334,9 @@ def plot(
     from .plots.files import save_kinds
 
     chosen = agents.split(",") if agents else None
-    drawn, left_out = save_kinds(place, kind, out, agents=chosen, environments=environment or None, log=log)
+    drawn, left_out = save_kinds(
+        place, kind, out, agents=chosen, environments=environment or None, log=log, skip_damaged=skip_damaged
+    )
     for path in drawn:
         print(path)
     for line in left_out:
@@ -215,14 +344,28 @@ def plot(
 
 
 @app.command()
-def report(place: RunPlace) -> None:
+def report(place: RunPlace, skip_damaged: SkipDamaged = False) -> None:
     """Write report.html into the run folder: one page with tables and figures.
 
     Example: bandits report results/quickstart-20260101T000000Z
     """
     from .report import write_report
 
-    print(write_report(place))
+    print(write_report(place, skip_damaged=skip_damaged))
+
+
+@app.command()
+def watch(
+    place: RunPlace,
+    pause: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+) -> None:
+    """Follow a run: its curves in the terminal until it is over, then its table. Ctrl-C leaves; the run goes on.
+
+    Example: bandits watch results/quickstart-20260101T000000Z
+    """
+    from .watch import watch as follow
+
+    follow(place, pause=pause)
 
 
 @app.command()
@@ -352,9 +495,40 @@ def make_progress(horizon: int, quiet: bool) -> Any:
     return make(horizon, quiet=quiet)
 
 
+def refuse_without_looks(max_replications: int | None, alpha: float | None, margin: float | None) -> None:
+    """Say what belongs to --until-separated."""
+    for name, value in (("max-replications", max_replications), ("alpha", alpha), ("margin", margin)):
+        if value is not None:
+            raise BadParameter(f"--{name} belongs to --until-separated")
+
+
+def open_logs(places: list[str], skip_damaged: bool) -> Log:
+    """The log of one run or of several as one."""
+    from .analysis import load
+
+    return load(places, skip_damaged=skip_damaged)
+
+
+def name_damaged(opened: Log) -> None:
+    """Say on stderr what was skipped."""
+    for name in opened.damaged:
+        print(f"skipped, damaged: {name}", file=sys.stderr)
+
+
+def as_records(table: Any) -> list[dict[str, Any]]:
+    """Rows for JSON: null for what is no finite number."""
+    import math
+
+    rows = table if isinstance(table, list) else table.to_dict("records")
+    return [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in rows]
+
+
 def conclude(finished: Run, *, report: bool, as_json: bool) -> None:
     """Print what came out and where it lies; exit 1 if something failed, 130 if it was interrupted."""
-    remedy = f"bandits resume {finished.place}"
+    from .store import RunFolder
+
+    looks = " --until-separated" if "sequential" in RunFolder.open(finished.place).facts() else ""
+    remedy = f"bandits resume {finished.place}{looks}"
     if finished.interrupted:
         print(f"interrupted; finished parts are kept. Continue with: {remedy}", file=sys.stderr)
     if report and not finished.interrupted:
@@ -369,9 +543,12 @@ def conclude(finished: Run, *, report: bool, as_json: bool) -> None:
         print(facts_as_json(finished))
     elif not finished.interrupted:
         from .analysis import load
-        from .tables import print_summary
+        from .tables import print_summary, print_verdicts
 
-        print_summary(load(finished.place).summary())
+        opened = load(finished.place)
+        print_summary(opened.summary())
+        if (verdicts := opened.verdicts()) is not None:
+            print_verdicts(verdicts)
         print(f"run     {finished.place}  ({finished.wall_s:.1f} s)")
         print(f"log     {finished.place}/log/  (Parquet)")
     if finished.failures:

@@ -7,6 +7,7 @@
     │   ├── UnsupportedProblem  this agent cannot play this environment
     │   ├── PluginError       a plug-in file is missing or does not load
     │   ├── RunFolderError    a run folder is missing, foreign, unreadable or not writable
+    │   │   └── DamagedPart   a log file of a run is truncated or was changed
     │   └── NotLogged         a run does not hold what a table or figure needs
     ├── StoreError            a run folder could not be written to in the middle of a run: exit status 1
     └── PlayError             an agent or environment broke while it played: exit status 1
@@ -23,6 +24,7 @@ from collections.abc import Iterable
 __all__ = [
     "BadParameter",
     "BanditsError",
+    "DamagedPart",
     "NotLogged",
     "PlayError",
     "PluginError",
@@ -62,6 +64,17 @@ class PluginError(UsageError):
 
 class RunFolderError(UsageError):
     """A run folder is missing, foreign, unreadable or not writable."""
+
+
+class DamagedPart(RunFolderError):
+    """A log file of a run is truncated, was changed, or is not what its name says."""
+
+    def __init__(self, place: str, path: str, reason: str) -> None:
+        super().__init__(
+            f"{place}/{path} is damaged ({reason}): 'bandits resume {place}' plays its replications again; "
+            "--skip-damaged (in Python: load(..., skip_damaged=True)) goes on without them"
+        )
+        self.path = path
 
 
 class NotLogged(UsageError):

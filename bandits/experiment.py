@@ -210,6 +210,25 @@ class Experiment:
         Raises:
             BadParameter: The target is not of the form ``name.parameter`` or names nothing in this experiment.
         """
+        return self._with_values(target, [value])
+
+    def sweep(self, target: str, values: Sequence[Any]) -> Experiment:
+        """Return a copy with an agent or environment for each value of ``name.parameter``: ``sweep("ucb1.c", [1, 2])``.
+
+        Sweeps can follow one another; the result has every combination. Labels show the values, and
+        `Log.parameters` has them as columns ``agent.c`` or ``environment.gap``.
+
+        Raises:
+            BadParameter: The target is not of the form ``name.parameter`` or names nothing in this experiment, or there
+                is no value.
+        """
+        listed = [] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
+        if not listed:
+            raise BadParameter(f"sweep of {target}: give a list of values, got {values!r}")
+        return self._with_values(target, listed)
+
+    def _with_values(self, target: str, values: Sequence[Any]) -> Experiment:
+        """Put each agent or environment that is called by the target in place of itself, once with each value."""
         name, dot, parameter = target.partition(".")
         if not dot or not parameter.isidentifier():
             raise BadParameter(f"'{target}' is not of the form name.parameter, such as ucb1.c=2.0")
@@ -218,11 +237,14 @@ class Experiment:
             raise BadParameter(
                 f"no agent or environment of this experiment is called '{name}'.{did_you_mean(name, names)}"
             )
-        changed = {
-            group: [s.with_parameters(**{parameter: value}) if s.name == name else s for s in getattr(self, group)]
-            for group in ("agents", "environments")
-        }
-        return self.replace(**changed)
+
+        def replaced(spec: Spec) -> list[Spec]:
+            return [spec.with_parameters(**{parameter: value}) for value in values] if spec.name == name else [spec]
+
+        return self.replace(
+            agents=[new for spec in self.agents for new in replaced(spec)],
+            environments=[new for spec in self.environments for new in replaced(spec)],
+        )
 
     @cached_property
     def recorded_rounds(self) -> tuple[int, ...]:

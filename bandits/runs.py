@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import __version__
-from .analysis import cell_table
+from .cells import cell_table
 from .errors import BanditsError, PlayError, PluginError, RunFolderError, UsageError, in_one_line
 from .experiment import Cell, Experiment
 from .jobs import SimulationJob
 from .progress import Progress, SilentProgress
+from .reading import flat
 from .registry import load_plugin, plugins
 from .scheduler import Failure, Outcome, Settings, run_jobs
 from .store import SCHEMA_VERSION, Part, RunFolder, missing_ranges
@@ -140,6 +140,11 @@ def resume(
     if not lacks and facts["status"] == "complete":
         return Run(folder.place, cells, [], False, 0.0)  # nothing to do, and nothing to rewrite
     with folder.locked():
+        for cell in cells:
+            whole = folder.parts(cell.key)
+            for part in folder.listed(cell.key):
+                if part not in whole:
+                    progress.say(f"{part.path} is damaged: set aside as {folder.set_aside(part)}, and played again")
         code = {"plugins": _plugin_facts(), "commit": _commit(), "version": __version__}
         if not _same_code(facts, code):
             _check_continuity(folder, cells, place)
@@ -320,19 +325,8 @@ def _spread(values: Sequence[int], count: int) -> list[int]:
 def _same_bits(logged: Any, played: Any) -> bool:
     if logged.column_names != played.column_names or logged.num_rows != played.num_rows:
         return False
-    pairs = [(_flat(logged[name]), _flat(played[name])) for name in logged.column_names]
-    return all(a.type == b.type and _bytes(a) == _bytes(b) for a, b in pairs)
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    """The numbers of a column: those of its lists, too, which were of fixed size in the logs of version 0.1.0."""
-    values = column.combine_chunks()
-    return values.flatten() if pa.types.is_nested(values.type) else values
-
-
-def _bytes(values: pa.Array) -> bytes:
-    """Every bit: 0.0 and -0.0 differ."""
-    return bytes(values.to_numpy(zero_copy_only=False).tobytes())
+    pairs = [(flat(logged[name]), flat(played[name])) for name in logged.column_names]
+    return all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs)  # bytes: 0.0 and -0.0 differ
 
 
 def _versions() -> dict[str, str]:

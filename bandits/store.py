@@ -17,7 +17,7 @@ import io
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from .errors import RunFolderError, StoreError
+from .errors import DamagedPart, NotLogged, RunFolderError, StoreError
 
 __all__ = ["SCHEMA_VERSION", "Part", "RunFolder", "encode", "missing_ranges"]
 
@@ -191,34 +191,61 @@ class RunFolder:
 
     def parts(self, cell: str) -> list[Part]:
         """Finished parts of a cell, in order of replications; a damaged file does not count."""
-        found = []
-        for path in self._names(f"log/cell={cell}"):
-            if match := _PART.fullmatch(path):
-                part = Part(int(match[1]), int(match[2]), f"log/cell={cell}/{path}")
-                if self._is_whole(part):
-                    found.append(part)
-        found.sort()
-        for before, part in pairwise(found):
+        return self._apart([part for part in self.listed(cell) if self._is_whole(part)])
+
+    def unopened_parts(self, cell: str) -> list[Part]:
+        """Like `parts`, but nothing is opened: `read_part` finds out which of them are damaged."""
+        return self._apart(self.listed(cell))
+
+    def listed(self, cell: str) -> list[Part]:
+        """Parts of a cell by their names alone, damaged ones included, in order of replications."""
+        named = [(name, _PART.fullmatch(name)) for name in self._names(f"log/cell={cell}")]
+        return sorted(Part(int(m[1]), int(m[2]), f"log/cell={cell}/{name}") for name, m in named if m)
+
+    def set_aside(self, part: Part) -> str:
+        """Rename a damaged part, so that nobody takes it for a log, and return its new name."""
+        aside = f"{part.path}.damaged"
+        self._fs.move(self._path(part.path), self._path(aside))
+        return aside
+
+    def _apart(self, parts: list[Part]) -> list[Part]:
+        for before, part in pairwise(parts):
             if part.first <= before.last:
                 raise RunFolderError(f"{self.place}: {before.path} and {part.path} overlap: remove one of them")
-        return found
+        return parts
 
-    def columns(self, part: Part) -> list[str]:
-        """Names of the columns of one part."""
-        with self._fs.open_input_file(self._path(part.path)) as file:
-            names: list[str] = pq.read_schema(file).names
-        return names
+    def dataset(self, cells: Collection[str]) -> Any:
+        """Finished parts of some cells as a `pyarrow.dataset.Dataset` with the column ``cell``; None without parts."""
+        from pyarrow import dataset
+
+        paths = [self._path(part.path) for cell in sorted(cells) for part in self.unopened_parts(cell)]
+        kind = dataset.partitioning(pa.schema([("cell", pa.string())]), flavor="hive")
+        if not paths:
+            return None
+        return dataset.dataset(
+            paths, format="parquet", filesystem=self._fs, partitioning=kind, partition_base_dir=self._path("log")
+        )
 
     def read_part(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of one part."""
+        """Rows of one part, on one thread: for many small files that is several times as fast as `read_table`.
+
+        Raises:
+            DamagedPart: The file is truncated, was changed, or holds other replications than its name says.
+            NotLogged: It lacks a column.
+        """
         try:
-            with self._fs.open_input_file(self._path(part.path)) as file:
-                return pq.read_table(file, columns=columns, page_checksum_verification=True)
+            with self._fs.open_input_file(self._path(part.path)) as source:
+                file = pq.ParquetFile(source, page_checksum_verification=True)
+                if _replications(file.metadata) != (part.first, part.last):
+                    raise DamagedPart(self.place, part.path, "its replications are not those of its name")
+                if lacking := [c for c in columns or () if c not in file.schema_arrow.names]:
+                    raise NotLogged(
+                        f"{self.place}/{part.path} has no column '{lacking[0]}', only "
+                        f"{', '.join(file.schema_arrow.names)}"
+                    )
+                return file.read(columns=None if columns is None else list(columns), use_threads=False)
         except (OSError, pa.ArrowException) as error:
-            raise RunFolderError(
-                f"{self.place}/{part.path} is damaged ({_reason(error)}): "
-                "delete it, and 'bandits resume' plays it again"
-            ) from error
+            raise DamagedPart(self.place, part.path, _reason(error)) from error
 
     def read(self, name: str) -> bytes:
         """Bytes of a file in the run folder."""
@@ -265,6 +292,17 @@ class RunFolder:
             except OSError as error:
                 raise RunFolderError(f"another process is writing to {self.place}: wait for it, or stop it") from error
             yield
+
+    def is_abandoned(self) -> bool:
+        """Whether it is sure that no process holds the run for writing; never sure of a run elsewhere."""
+        try:
+            import fcntl
+
+            with self.path.joinpath(".lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (ImportError, OSError, RunFolderError):
+            return False
+        return True
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root

@@ -15,10 +15,21 @@ from rich.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .comparison import Comparison
     from .registry import Entry
     from .runs import Finding
 
-__all__ = ["number", "print_bench", "print_bound", "print_checks", "print_entries", "print_finding", "print_summary"]
+__all__ = [
+    "number",
+    "print_bench",
+    "print_bound",
+    "print_checks",
+    "print_comparisons",
+    "print_entries",
+    "print_finding",
+    "print_summary",
+    "print_verdicts",
+]
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -60,6 +71,49 @@ def print_summary(summary: pd.DataFrame) -> None:
         _print(title, columns, body, right=range(1, len(columns)))
     print("Intervals are for the mean over replications (Student's t).", end="")
     print(" The bound is asymptotic: below it at finite T nothing is wrong." if summary["bound"].notna().any() else "")
+
+
+def print_comparisons(found: Sequence[Comparison], best: pd.DataFrame | None) -> None:
+    """A sentence for each pair, grouped by environment, and who is best how surely."""
+    by_environment: dict[str, list[Comparison]] = {}
+    for one in found:
+        by_environment.setdefault(one.environment, []).append(one)
+    for environment, pairs in by_environment.items():
+        separated = sum(one.separated for one in pairs)
+        print(f"{environment}   {separated} of {len(pairs)} pairs separated at alpha = {pairs[0].alpha:g}")
+        for one in pairs:
+            print(f"  {one.line}")
+        if best is not None:
+            rows = best[best["environment"] == environment].sort_values("chance_best_mean", ascending=False)
+            body = [
+                [r.agent, number(r.mean), number(100 * r.share_best, 3), number(100 * r.chance_best_mean, 3)]
+                for r in rows.itertuples()
+            ]
+            columns = ["agent", f"mean {pairs[0].column}", "best in % of replications", "best mean, probability in %"]
+            _print("", columns, body, right=range(1, 4))
+    family = "the pairs of each environment" if len(by_environment) > 1 else f"the {len(found)} pair(s)"
+    print(
+        f"p-values of t tests, corrected by Holm over {family}; intervals are those of each pair alone"
+        + ("; probabilities from the bootstrap." if best is not None else ".")
+    )
+
+
+def print_verdicts(verdicts: pd.DataFrame) -> None:
+    """What the sequential test says, with a warning against reading fixed-size p-values."""
+    counts = verdicts["state"].value_counts()
+    states = ", ".join(
+        f"{counts[state]} {state}" for state in ("separated", "equivalent", "same", "open") if state in counts
+    )
+    alpha = verdicts["alpha"].iloc[0]
+    print(f"Sequential test of {len(verdicts)} pairs: {states}. Any wrong claim has probability at most {alpha:g}.")
+    for environment, rows in verdicts.groupby("environment", sort=False):
+        print(environment)
+        for line in rows["line"]:
+            print(f"  {line}")
+    print(
+        "This run went on until its agents separated: its claims are these. p-values and intervals of single pairs "
+        "elsewhere are for a size fixed in advance and look surer than they are."
+    )
 
 
 def print_entries(group: str, found: Sequence[Entry]) -> None:

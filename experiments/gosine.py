@@ -10,11 +10,12 @@ References:
     AISTATS 2020, Section 6.
 """
 
-import numpy as np
+import random
 
-from bandits import Experiment, Streams, agent, environment, register_experiment
+from bandits import Experiment, agent, environment, register_experiment
 
-DRAWN = [0.95, 0.85, *(0.85 * np.sort(Streams(2020).instance.uniforms(0, 38)[:, 0])[::-1]).tolist()]
+draw = random.Random(2020)
+DRAWN = [0.95, 0.85, *sorted((0.85 * draw.random() for _ in range(38)), reverse=True)]
 EVEN = [0.95, 0.85, *(0.85 * (40 - k) / 39 for k in range(2, 40))]
 
 EXPERIMENT = register_experiment(

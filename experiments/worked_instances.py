@@ -5,7 +5,7 @@ tracking and pooled Thompson sampling at T = 1e3, 1e4 and 1e5 on every instance.
 
     bandits show RUN, and bandits.load(RUN).summary(at=1000)
 
-Some eight minutes on two cores, seconds with --smoke.
+Some four minutes on two cores, seconds with --smoke.
 """
 
 from bandits.experiments._side_observations import WORKED_INSTANCES
@@ -22,7 +22,7 @@ EXPERIMENT = register_experiment(
         environments=list(WORKED_INSTANCES.values()),
         agents=[agent("lp_thompson"), agent("lp_tracking"), agent("pooled_thompson")],
         horizon=100_000,
-        replications=500,
+        replications=200,
         seed=2022,
         checkpoints=(10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000),
         smoke={"horizon": 1000, "replications": 8, "checkpoints": 20},

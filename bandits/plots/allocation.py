@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis import CellFacts, Log, mean_interval
+from ..analysis import Log
+from ..cells import CellFacts
 from ..errors import NotLogged, RunFolderError
 from ..protocol import FloatArray, IntArray
+from ..statistics import mean_interval
 from ..tables import number
-from .panels import Grid, choose
+from .panels import Grid
 from .style import bar_style, plain_text
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def draw_allocation(
         NotLogged: The run did not record pulls, or no environment's bound says which plays it asks for.
         RunFolderError: No replication is finished yet.
     """
-    cells = choose(opened, agents, environments)
+    cells = opened.select(agents, environments).cells
     pulls = {facts.cell: opened.pulls(facts) for facts in cells}
     if not any(map(len, pulls.values())):
         raise RunFolderError("there is nothing to draw: no replication is finished yet")
@@ -106,8 +108,9 @@ def _draw_panel(panel: Any, groups: list[_Group], pulls: dict[str, IntArray], la
     for agent, played in pulls.items():
         i = labels.index(agent)
         at.append(left + width * (1 + i))
-        for found, into in zip(mean_interval(_of_groups(played, groups)), (mean, half), strict=True):
-            into.append(found)
+        found = mean_interval(_of_groups(played, groups).astype(np.float64))
+        mean.append(found.mean)
+        half.append(found.high - found.mean)
         panel.bar(at[-1], mean[-1], width, label=plain_text(agent), edgecolor="white", linewidth=0.0, **bar_style(i))
     places, means, halves = (np.concatenate(parts) for parts in (at, mean, half))
     top = _top(asked, means, halves)

@@ -85,6 +85,7 @@ def save(
     agents: Sequence[str] | None = None,
     environments: Sequence[str] | None = None,
     log: str = "auto",
+    skip_damaged: bool = False,
 ) -> Path:
     """Draw a figure of a run into a file and return its path.
 
@@ -95,8 +96,9 @@ def save(
         agents: As for `draw`.
         environments: As for `draw`.
         log: As for `draw`.
+        skip_damaged: Go on without damaged log files.
     """
-    opened = load(place)
+    opened = load(place, skip_damaged=skip_damaged)
     file = _file(opened, place, kind, out)
     figure = draw(opened, kind, agents=agents, environments=environments, log=log)
     try:
@@ -145,8 +147,8 @@ def _file(opened: Log, place: str | Path, kind: str, out: str | Path | None) -> 
     """Where a figure goes."""
     if out is None:
         if opened.folder is None or not opened.folder.is_local:
-            raise UsageError(f"{place} is not on this machine: say where the figure goes with --out")
-        root = opened.folder.path if "://" in str(place) else Path(place)
+            raise UsageError(f"{place} is not one run on this machine: say where the figure goes with --out")
+        root = opened.folder.path if "://" in opened.folder.place else Path(opened.folder.place)
         return root / "figures" / f"{kind}.png"
     file = Path(out)
     if not file.suffix:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..analysis import Log
 from ..errors import NotLogged, RunFolderError
-from .panels import Grid, choose
+from .panels import Grid
 from .style import line_style, plain_text
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def draw_messages(
         NotLogged: The run has no population.
         RunFolderError: No replication is finished yet.
     """
-    cells = [facts for facts in choose(opened, agents, environments) if facts.n_learners is not None]
+    cells = [facts for facts in opened.select(agents, environments).cells if facts.n_learners is not None]
     cells = [facts for facts in cells if opened.logs(facts, "messages")]
     if not cells:
         raise NotLogged("nobody exchanges messages where one learner plays alone")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,40 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis import CellFacts, Curve, Log
-from ..errors import BadParameter, did_you_mean
+from ..analysis import Curve
 from ..tables import number
 from .style import line_style, plain_text, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Grid", "choose", "draw_curve", "limit_height"]
-
-
-def choose(opened: Log, agents: Sequence[str] | None, environments: Sequence[str] | None) -> list[CellFacts]:
-    """Cells of the agents and environments asked for, by default all.
-
-    Each is called by its label, by what stands there before ":" or "(", or by its registered name.
-
-    Raises:
-        BadParameter: The run has none of that name.
-    """
-    chosen = opened.cells
-    for kind, asked in (("agent", agents), ("environment", environments)):
-        if asked is None:
-            continue
-        known = set().union(*(_names(facts, kind) for facts in opened.cells))
-        for name in asked:
-            if name not in known:
-                raise BadParameter(f"no {kind} of this run is called '{name}'.{did_you_mean(name, known)}")
-        chosen = [facts for facts in chosen if _names(facts, kind) & set(asked)]
-    return chosen
-
-
-def _names(facts: CellFacts, kind: str) -> set[str]:
-    label = getattr(facts, kind)
-    return {label, re.split("[:(]", label)[0].strip(), getattr(facts, f"{kind}_name")}
+__all__ = ["Grid", "draw_curve", "height_of", "limit_height"]
 
 
 @dataclass(frozen=True)
@@ -146,10 +119,7 @@ def draw_curve(panel: Any, curve: Curve, i: int, label: str) -> None:
 def limit_height(
     panel: Any, curves: Mapping[str, Curve], theory: Mapping[str, float] | None = None, least: float = 0.0
 ) -> None:
-    """End the axis above every curve but those that dwarf the others, and name these.
-
-    They end above five times the lower quartile: with several poor agents a median would be one of them. The theory is
-    in view unless it doubles the height.
+    """End the axis as `height_of` says, and name what leaves it.
 
     Args:
         panel: Axes with a linear scale that begins at 0.
@@ -157,17 +127,28 @@ def limit_height(
         theory: Where the line of a bound ends, by its name.
         least: The axis reaches at least this.
     """
+    top, leaving = height_of(curves, theory, least)
+    panel.set_ylim(0, top)
+    notes = ["leaves the panel: " + ", ".join(leaving)] if leaving else []
+    _annotate(panel, [*notes, *("same curve: " + ", ".join(names) for names in _coinciding(curves))])
+
+
+def height_of(
+    curves: Mapping[str, Curve], theory: Mapping[str, float] | None = None, least: float = 0.0
+) -> tuple[float, list[str]]:
+    """Where an axis ends above every curve but those that dwarf the others, and which leave it, with their last values.
+
+    It ends above five times the lower quartile: with several poor agents a median would be one of them. The theory is
+    in view unless it doubles the height. The report's script does the same.
+    """
     theory = theory or {}
     last = {name: float(curve.mean[-1]) for name, curve in curves.items()}
     bound = max(theory.values(), default=0.0)
     near = max(5.0 * float(np.quantile(list(last.values()), 0.25)), 2.0 * bound)
     inside = max(float(np.nanmax(curve.mean)) for name, curve in curves.items() if last[name] <= near)
-    top = 1.08 * (max(inside, bound) if bound <= 2.0 * inside else inside)
-    top = max(top, least)
-    panel.set_ylim(0, top if top > 0 else 1.0)
+    top = max(1.08 * (max(inside, bound) if bound <= 2.0 * inside else inside), least)
     leaving = [f"{name} {number(value, 3)}" for name, value in (last | dict(theory)).items() if value > top > 0]
-    notes = ["leaves the panel: " + ", ".join(leaving)] if leaving else []
-    _annotate(panel, [*notes, *("same curve: " + ", ".join(names) for names in _coinciding(curves))])
+    return (top if top > 0 else 1.0), leaving
 
 
 def _coinciding(curves: Mapping[str, Curve]) -> list[list[str]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..analysis import CellFacts, Curve, Log
+from ..analysis import Curve, Log
+from ..cells import CellFacts
 from ..errors import NotLogged, RunFolderError
-from .panels import Grid, choose, draw_curve, limit_height
+from .panels import Grid, draw_curve, limit_height
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ def draw_ratio(
         NotLogged: No environment has a bound that is known and positive.
         RunFolderError: No replication is finished yet.
     """
-    cells = choose(opened, agents, environments)
+    cells = opened.select(agents, environments).cells
     curves: dict[str, Curve] = {}
     missing: dict[str, str] = {}
     for facts in cells:

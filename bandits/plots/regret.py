@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis import CellFacts, Curve, Log
+from ..analysis import Curve, Log
+from ..cells import CellFacts
 from ..errors import BadParameter, RunFolderError
 from ..protocol import Bound
-from .panels import Grid, choose, draw_curve, limit_height
+from .panels import Grid, draw_curve, limit_height
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ def draw_regret(
     """
     if log not in ("auto", "x", "y", "xy", "none"):
         raise BadParameter(f"log must be auto, x, y, xy or none, got '{log}'")
-    cells = choose(opened, agents, environments)
+    cells = opened.select(agents, environments).cells
     curves = {facts.cell: opened.curve(facts) for facts in cells}
     if not any(curve.replications for curve in curves.values()):
         raise RunFolderError("there is nothing to draw: no replication is finished yet")

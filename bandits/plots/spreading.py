@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..analysis import Curve, Log
 from ..errors import NotLogged, RunFolderError
-from .panels import Grid, choose, draw_curve
+from .panels import Grid, draw_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ def draw_spreading(
         NotLogged: No population was played by an agent that says which arms its learners hold.
         RunFolderError: No replication is finished yet.
     """
-    cells = [facts for facts in choose(opened, agents, environments) if facts.n_learners is not None]
+    cells = [facts for facts in opened.select(agents, environments).cells if facts.n_learners is not None]
     if not cells:
         raise NotLogged("no arm spreads where one learner plays alone")
     cells = [facts for facts in cells if opened.logs(facts, "holders")]

@@ -35,8 +35,9 @@ def test_run_show_plot_report_verify_and_resume_work_on_one_run(bandits, tmp_pat
 
     assert bandits("report", "r").code == 0
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "<svg" in page
-    assert "src=" not in page.replace("xlink:href", "")
+    assert "new uPlot" in page
+    assert "src=" not in page.replace('src="data:', "")
+    assert page.count('"half":') == len(rows)
 
     assert bandits("verify", "r").code == 0
     again = bandits("resume", "r", "--json")

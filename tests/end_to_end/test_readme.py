@@ -37,6 +37,13 @@ def test_the_agent_runs_as_a_plug_in_and_the_log_is_read_three_ways(bandits, plu
     for library in ("import pandas", "import duckdb", "import polars"):
         exec(compile(block(library), "README", "exec"), {})
         assert "bernoulli" in capsys.readouterr().out
+    exec(compile(block('bandits.load("RUN")'), "README", "exec"), {})
+    assert "bound_slope" in capsys.readouterr().out
+
+
+def test_the_sweep_has_every_combination(capsys):
+    exec(compile(block(".sweep("), "README", "exec"), {})
+    assert capsys.readouterr().out == "12 cells\n"
 
 
 COMMANDS = re.search(r"\| command \| does \|\n(.*?)\n\n", README, flags=re.S).group(1)

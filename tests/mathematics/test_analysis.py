@@ -91,17 +91,6 @@ def test_the_bound_of_two_segments_starts_afresh():
     assert bound.at(np.array([1])) == pytest.approx([0.0])
 
 
-def test_an_interval_of_95_percent_covers_in_95_percent():
-    """2000 simulated experiments of 10 replications each."""
-    rng = np.random.default_rng(0)
-    from bandits.analysis import t_quantile
-
-    samples = rng.normal(size=(2000, 10))
-    half = t_quantile(np.array([9.0])) * samples.std(axis=1, ddof=1) / np.sqrt(10)
-    covered = (np.abs(samples.mean(axis=1)) < half).mean()
-    assert 0.93 < covered < 0.97
-
-
 def test_one_replication_has_no_interval():
     (row,) = simulate(ENVIRONMENT, agent("ucb1"), horizon=20, replications=1).summary().to_dict("records")
     assert row["regret"] >= 0

@@ -87,6 +87,42 @@ def test_override_changes_the_named_parameter_only():
     assert [spec.parameters["c"] for spec in changed.agents] == [0.5, 2.0]
 
 
+def test_sweeps_follow_one_another_to_every_combination():
+    swept = experiment(
+        environments=[environment("gaussian", best=1.0, gap=0.5, n_arms=3), ENVIRONMENT],
+        agents=[agent("ucb1"), agent("uniform")],
+    )
+    swept = swept.sweep("gaussian.gap", [0.1, 0.2]).sweep("ucb1.c", (0.5, 1, 2))
+    assert [spec.label for spec in swept.agents] == ["ucb1(c=0.5)", "ucb1(c=1)", "ucb1(c=2)", "uniform"]
+    assert [spec.name for spec in swept.environments] == ["gaussian", "gaussian", "bernoulli"]
+    cells = swept.cells()
+    assert len(cells) == len({cell.key for cell in cells}) == 3 * 4
+    from bandits.analysis import Log
+
+    table = Log.in_memory(cells, {}).parameters()
+    assert table["environment.gap"].tolist()[::4] == [0.1, 0.2, None]
+    assert table["agent.c"].tolist()[:4] == [0.5, 1.0, 2.0, None]
+    assert "agent.reward_range" not in table.columns
+    assert table[["environment", "agent"]].drop_duplicates().shape[0] == 12
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "said"),
+    [
+        ("ucb1.c", [], "give a list of values"),
+        ("ucb1.c", 2.0, "give a list of values, got 2.0"),
+        ("ucb1.c", "abc", "give a list of values, got 'abc'"),
+        ("ucb1", [1], "not of the form name.parameter"),
+        ("ucb2.c", [1], "no agent or environment of this experiment is called 'ucb2'"),
+        ("ucb1.d", [1], "has no parameter 'd'"),
+        ("ucb1.c", [1, 1.0], "declared twice"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(target, values, said):
+    with pytest.raises(BadParameter, match=said):
+        experiment().sweep(target, values).cells()
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -40,9 +40,14 @@ def test_a_truncated_part_is_played_again(tmp_path):
     before = load(tmp_path / "r").to_pandas()
     part = next(tmp_path.glob("r/log/*/*.parquet"))
     part.write_bytes(part.read_bytes()[:-100])
-    assert load(tmp_path / "r").to_pandas().empty
+    with pytest.raises(RunFolderError, match=f"{part.name} is damaged"):
+        load(tmp_path / "r").to_pandas()
+    skipped = load(tmp_path / "r", skip_damaged=True)
+    assert skipped.to_pandas().empty
+    assert skipped.damaged == [str(part)]
     resume(tmp_path / "r", Settings("serial"))
     assert load(tmp_path / "r").to_pandas().equals(before)
+    assert [p.name for p in part.parent.glob("*.damaged")] == [f"{part.name}.damaged"]
 
 
 def test_a_leftover_of_a_killed_write_is_ignored(tmp_path):
@@ -90,8 +95,11 @@ def test_a_copy_of_a_part_does_not_count_twice(tmp_path):
     start(EXPERIMENT, tmp_path / "r", Settings("serial"))
     part = next(tmp_path.glob("r/log/*/*.parquet"))
     part.with_name(f"copy of {part.name}").write_bytes(part.read_bytes())
-    part.with_name("replications-000000-000009.parquet").write_bytes(part.read_bytes())
     assert load(tmp_path / "r").summary()["replications"].tolist() == [20]
+    part.with_name("replications-000020-000029.parquet").write_bytes(part.read_bytes())
+    with pytest.raises(RunFolderError, match=r"000020-000029\.parquet is damaged"):
+        load(tmp_path / "r").summary()
+    assert load(tmp_path / "r", skip_damaged=True).summary()["replications"].tolist() == [20]
 
 
 def test_parts_that_overlap_are_refused(tmp_path):

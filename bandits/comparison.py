@@ -1,0 +1,213 @@
+"""Comparisons of agents: each a row of numbers and a sentence for people.
+
+Agents of one seed share the noise of a replication, so they are compared on the same replications: the spread that
+counts is that of the difference, often a fraction of either agent's own. Agents of different seeds are compared
+without pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from .protocol import FloatArray, IntArray
+from .significance import TestResult, holm, independent_test, paired_test, replications_needed
+from .statistics import check_level
+
+__all__ = ["LARGER_IS_BETTER", "Comparison", "Sample", "compare_samples", "verdict_line", "with_error"]
+
+LARGER_IS_BETTER = frozenset({"reward"})  # of every other column less is better
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one agent reached in each replication of an environment.
+
+    Attributes:
+        agent: Label.
+        noise: Samples of one noise share it, replication by replication.
+        replications: Numbers of the finished replications, increasing, (R,).
+        values: What is compared, (R,).
+    """
+
+    agent: str
+    noise: str
+    replications: IntArray
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two agents on one environment.
+
+    Attributes:
+        environment: Label.
+        t: Round; ``at_horizon`` says whether it is the last one.
+        at_horizon: See ``t``.
+        column: What is compared.
+        agent, other: Labels; the first has the better mean.
+        gain: How much better, at least 0.
+        low, high: Confidence interval for the gain, for this pair alone, at ``level``.
+        level: Confidence level of the interval.
+        effect_size: Gain in standard deviations of the paired difference (Cohen's d_z; pooled where not paired).
+        p: Two-sided p-value of equal means: paired t test, or Welch's.
+        p_holm: The same, corrected by Holm for all pairs of the family.
+        family: Number of pairs compared on this environment: the family over which p_holm is corrected.
+        alpha: Bound on the probability of separating any equal pair of the family.
+        separated: Whether p_holm is at most alpha.
+        replications: Pairs of replications; the smaller sample if not paired.
+        paired: Whether the agents share their noise.
+        replications_80, replications_90: Replications that would separate the two with power 80 % and 90 %, at level
+            alpha / family (the strictest that Holm may ask for), if the effect size is the true one.
+    """
+
+    environment: str
+    t: int
+    at_horizon: bool
+    column: str
+    agent: str
+    other: str
+    gain: float
+    low: float
+    high: float
+    level: float
+    effect_size: float
+    p: float
+    p_holm: float
+    family: int
+    alpha: float
+    separated: bool
+    replications: int
+    paired: bool
+    replications_80: float
+    replications_90: float
+
+    @property
+    def line(self) -> str:
+        """The comparison in plain words."""
+        pairs = f"{whole(self.replications)} {'paired' if self.paired else 'unpaired'} replications"
+        if self.replications < 2:
+            return f"{self.agent} and {self.other} cannot be compared: {pairs}"
+        what = f"{self.column} at {'T' if self.at_horizon else 't'} = {whole(self.t)}"
+        if self.gain == 0 and self.p == 1:
+            return f"{self.agent} and {self.other} are equal: the same {what} throughout; {pairs}"
+        gain, low, high = with_error(self.gain, self.low, self.high)
+        by = f"{gain} [{low}, {high}] {what}; {_p_value(self.p_holm)}, {pairs}"
+        if self.separated:
+            return f"{self.agent} is better than {self.other} by {by}"
+        if math.isinf(self.replications_90):
+            return f"{self.agent} and {self.other} are not separated: difference {by}"
+        return (
+            f"{self.agent} and {self.other} are not separated: difference {by}; if that is the true difference, "
+            f"{_rounded(self.replications_80)} replications would do with power 80 %, "
+            f"{_rounded(self.replications_90)} with 90 %"
+        )
+
+    def as_row(self) -> dict[str, Any]:
+        """Every field and the line: a row of `bandits.Log.compare`."""
+        return asdict(self) | {"line": self.line}
+
+
+def compare_samples(
+    environment: str, samples: Sequence[Sample], *, t: int, horizon: int, column: str, alpha: float, level: float
+) -> list[Comparison]:
+    """Compare every pair of agents of one environment, the best first: the family of Holm's correction."""
+    check_level(alpha, "alpha")
+    check_level(level)
+    sign = -1.0 if column in LARGER_IS_BETTER else 1.0
+    tests = []
+    for a, b in combinations(sorted(samples, key=lambda sample: sign * float(sample.values.mean())), 2):
+        found = _test(a, b, level, sign)
+        agent, other = (a, b) if not found.difference < 0 else (b, a)
+        tests.append((agent.agent, other.agent, a.noise == b.noise, found if agent is a else _turned(found)))
+    p_holm = holm(np.array([found.p for *_, found in tests]))
+    return [
+        Comparison(
+            environment=environment,
+            t=t,
+            at_horizon=t == horizon,
+            column=column,
+            agent=agent,
+            other=other,
+            gain=found.difference,
+            low=found.low,
+            high=found.high,
+            level=level,
+            effect_size=found.effect_size,
+            p=found.p,
+            p_holm=float(corrected),
+            family=len(tests),
+            alpha=alpha,
+            separated=bool(corrected <= alpha),
+            replications=found.replications,
+            paired=paired,
+            replications_80=_needed(found, alpha / len(tests), 0.8, paired),
+            replications_90=_needed(found, alpha / len(tests), 0.9, paired),
+        )
+        for (agent, other, paired, found), corrected in zip(tests, p_holm, strict=True)
+    ]
+
+
+def _test(a: Sample, b: Sample, level: float, sign: float) -> TestResult:
+    if a.noise != b.noise:
+        return independent_test(sign * a.values, sign * b.values, level)
+    _, in_a, in_b = np.intersect1d(a.replications, b.replications, assume_unique=True, return_indices=True)
+    return paired_test(sign * a.values[in_a], sign * b.values[in_b], level)
+
+
+def _turned(found: TestResult) -> TestResult:
+    """The same comparison seen from the other agent."""
+    return TestResult(
+        -found.difference, -found.high, -found.low, -found.effect_size, found.p, found.sd, found.replications
+    )
+
+
+def _needed(found: TestResult, alpha: float, power: float, paired: bool) -> float:
+    """Replications of each agent; without pairs the difference varies by both agents' spreads."""
+    effect = found.effect_size if paired else found.effect_size / math.sqrt(2)
+    return replications_needed(effect, alpha, power)
+
+
+def verdict_line(verdict: Mapping[str, Any], column: str, margin: float) -> str:
+    """A row of `Log.verdicts` in plain words."""
+    agent, other = verdict["agent"], verdict["other"]
+    gain, low, high = with_error(verdict["gain"], verdict["low"], verdict["high"])
+    played = whole(verdict["replications"])
+    when = f"{gain} [{low}, {high}] {column} at look {verdict['look']}, {played} paired replications"
+    return {
+        "separated": f"{agent} is better than {other} by {when}",
+        "equivalent": f"{agent} and {other} are equivalent within {margin:g}: difference {when}",
+        "same": f"{agent} and {other} are equal: the same {column} in {played} replications",
+        "open": f"{agent} and {other} are not separated: difference {when}",
+    }[verdict["state"]]
+
+
+def with_error(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A number with its interval, all with the decimals that the width of the interval leaves meaningful."""
+    half = (high - low) / 2
+    if not 0 < half < math.inf:
+        return f"{value:.4g}", f"{low:.4g}", f"{high:.4g}"
+    decimals = max(0, -math.floor(math.log10(half / 2)))  # half a width of 2 or more shows its first digit
+    return f"{value:z,.{decimals}f}", f"{low:z,.{decimals}f}", f"{high:z,.{decimals}f}"
+
+
+def whole(n: int) -> str:
+    """A whole number for people: 1000, 10,000."""
+    return f"{n:,}" if n >= 10_000 else str(n)
+
+
+def _p_value(p: float) -> str:
+    if p < 1e-6:
+        return "p < 1e-6"
+    return f"p = {p:.1e}" if p < 1e-3 else f"p = {p:.2g}"
+
+
+def _rounded(n: float) -> str:
+    """About as many, to two digits, rounded up."""
+    unit = 10 ** max(0, math.floor(math.log10(n)) - 1)
+    return whole(math.ceil(n / unit) * unit)

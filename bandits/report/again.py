@@ -1,0 +1,67 @@
+"""How to run a run again: a command where the declaration is at hand by name, and Python for any."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import BanditsError
+from ..experiment import Experiment
+from ..registry import entries, lookup
+
+__all__ = ["commands"]
+
+_OPTIONS_OF_EXTRAS = {"pulls": "--pulls", "learners": "--per-learner"}
+
+
+def commands(facts: Mapping[str, Any], place: str) -> list[tuple[str, str]]:
+    """What to do, and the lines that do it.
+
+    Args:
+        facts: What run.json holds.
+        place: Run folder.
+    """
+    found = []
+    if facts.get("commit"):
+        found.append(("The code that ran", f"git checkout {facts['commit']}"))
+    if command := _by_name(facts["experiment"]):
+        found.append(("The same numbers again", command))
+    plugins = [plugin["path"] for plugin in facts["plugins"]]
+    found.append(("The same numbers from the declaration below, saved as declaration.json", _from_file(plugins)))
+    options = "".join(f" --plugin {shlex.quote(path)}" for path in plugins)
+    found.append(("Replay a sample and compare every bit", f"bandits verify {shlex.quote(place)}{options}"))
+    return found
+
+
+def _by_name(declaration: Mapping[str, Any]) -> str | None:
+    """The command that runs a registered experiment, if it declares just this, sizes aside."""
+    name = declaration["name"]
+    if name not in {entry.name for entry in entries("experiment")}:
+        return None
+    sizes = {size: declaration[size] for size in ("horizon", "replications", "seed")}
+    try:
+        declared = lookup("experiment", name).target
+        assert isinstance(declared, Experiment)
+        now = declared.replace(**sizes, extras=tuple(declaration["extras"])).as_json()
+    except (BanditsError, ValueError):
+        return None
+    if any(now[part] != declaration[part] for part in ("environments", "agents", "checkpoints")):
+        return None
+    options = [f"--{size} {value}" for size, value in sizes.items()]
+    options += [_OPTIONS_OF_EXTRAS[extra] for extra in declaration["extras"]]
+    return f"bandits run {name} {' '.join(options)}"
+
+
+def _from_file(plugins: list[str]) -> str:
+    """Python that plays a declaration."""
+    lines = [
+        "import json",
+        "from pathlib import Path",
+        "from bandits import Experiment",
+        "from bandits.runs import start",
+    ]
+    if plugins:
+        lines += ["from bandits.registry import load_plugin", *(f"load_plugin({path!r})" for path in plugins)]
+    lines += ["declaration = json.loads(Path('declaration.json').read_text())", "if __name__ == '__main__':"]
+    return "\n".join([*lines, "    start(Experiment.from_json(declaration), 'again')"])
