@@ -80,7 +80,7 @@ def test_a_wrong_request_gets_one_line_and_status_2(bandits, what):
 def test_a_foreign_or_damaged_run_folder_is_refused(bandits, tmp_path, content):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "run.json").write_text(content)
-    for command in ("show", "resume", "plot", "report", "verify"):
+    for command in ("show", "resume", "plot", "report", "watch", "verify"):
         answer = bandits(command, "r")
         assert answer.code == 2, command
         assert answer.err.startswith("error: ")
