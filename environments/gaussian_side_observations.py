@@ -144,7 +144,7 @@ class GaussianSideObservations:
         self._best = np.full(streams.size, int(np.argmax(self.means)), dtype=np.int64)
         own = np.ascontiguousarray(np.diag(self.sigma))
         self.problem = Problem(
-            n_arms=n_arms, noise_sd=own if np.isfinite(own).all() else None, observation_sd=self.sigma
+            n_arms=n_arms, noise_sd=own if np.isfinite(own).all() else None, observation_sd=self.sigma.copy()
         )
 
     def observe(self, t: int) -> None:

@@ -6,10 +6,7 @@ the best of every step. Three trials, as in the paper, which differ by the learn
 core, nearly all of it for solving every system with every omega once (each worker process does so for itself); the
 paper goes on to 400 x 400 points, and ``--set heat_equation.points=100`` takes five times as long. Cost against time,
 with conjugate gradients without preconditioner and what a golden-section search finds for every step beside it:
-
-    from bandits.experiments import save_cost
-
-    save_cost("RUN", comparators=["golden_iterations", "plain_iterations"])
+``bandits plot RUN --kind cost``.
 """
 
 from bandits import Experiment, agent, environment, register_experiment

@@ -12,6 +12,7 @@ legend.
 from __future__ import annotations
 
 from .allocation import draw_allocation
+from .cost import draw_cost
 from .files import KINDS, as_svg, draw, kinds_for, save, save_regret
 from .messages import draw_messages
 from .ratio import draw_ratio
@@ -23,6 +24,7 @@ __all__ = [
     "as_svg",
     "draw",
     "draw_allocation",
+    "draw_cost",
     "draw_messages",
     "draw_ratio",
     "draw_regret",

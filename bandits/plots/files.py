@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..analysis import Log, load
 from ..errors import BadParameter, NotLogged, RunFolderError, UsageError, did_you_mean
 from .allocation import draw_allocation
+from .cost import COMPARATORS, draw_cost
 from .messages import draw_messages
 from .ratio import draw_ratio
 from .regret import draw_regret
@@ -27,6 +28,7 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "allocation": draw_allocation,
     "messages": draw_messages,
     "spreading": draw_spreading,
+    "cost": draw_cost,
 }
 _OF_POPULATIONS = ("messages", "spreading")
 
@@ -65,9 +67,11 @@ def draw(
 
 
 def kinds_for(opened: Log) -> list[str]:
-    """Kinds that make sense for a run: those of populations only where one played."""
+    """Kinds that make sense for a run: those of populations only where one played, costs only where some are logged."""
     population = any(facts.n_learners is not None for facts in opened.cells)
-    return [kind for kind in KINDS if population or kind not in _OF_POPULATIONS]
+    costs = any(opened.logs(facts, column) for facts in opened.cells for column in COMPARATORS)
+    special = {"cost": costs, **dict.fromkeys(_OF_POPULATIONS, population)}
+    return [kind for kind in KINDS if special.get(kind, True)]
 
 
 def as_svg(figure: Figure) -> str:

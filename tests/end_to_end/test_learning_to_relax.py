@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from bandits import agent, load
-from bandits.errors import BadParameter
-from bandits.experiments import save_cost
+from bandits.plots import draw, kinds_for
 from bandits.registry import lookup
 from bandits.runs import start
 
@@ -23,41 +21,40 @@ def play(name: str, player: str, **changes):
 @pytest.mark.parametrize(
     ("name", "comparators"),
     [
-        ("learning_to_relax", ["optimal_iterations"]),
-        ("heat_equation", ["golden_iterations", "plain_iterations"]),
+        ("learning_to_relax", {"optimal_iterations": "omega of least spectral radius"}),
+        (
+            "heat_equation",
+            {"golden_iterations": "golden-section search", "plain_iterations": "without preconditioner"},
+        ),
     ],
 )
 def test_a_small_run_is_logged_and_drawn(tmp_path, monkeypatch, name, comparators):
+    """The curves are total cost over t; bands that reach below 0 do not spoil the logarithmic axis."""
     monkeypatch.chdir(tmp_path)
     play(name, "chebcb", horizon=30)
-    last = load("RUN").to_pandas(at=30)
-    for column in (*comparators, "unsolved"):
-        assert np.isfinite(last[column]).all()
-    drawn = save_cost("RUN", comparators=comparators)
-    assert drawn.resolve() == tmp_path / "RUN" / "figures" / "cost.png"
-    assert drawn.stat().st_size > 20_000
-    assert save_cost("RUN", "cost.svg", comparators).read_text().count("<path") > 20
-    with pytest.raises(BadParameter, match="no column 'nobody'"):
-        save_cost("RUN", comparators=["nobody"])
-    with pytest.raises(BadParameter, match="a figure ends in"):
-        save_cost("RUN", "cost.txt")
+    log = load("RUN")
+    means = log.to_pandas().groupby(["environment", "t"]).mean(numeric_only=True)
+    figure = draw(log, "cost")
+    panels = [panel for panel in figure.axes if panel.get_visible()]
+    environments = list(dict.fromkeys(facts.environment for facts in log.cells))
+    for panel, world in zip(panels, environments, strict=True):
+        expected = {"chebcb": -means.loc[world]["reward"]}
+        expected |= {title: means.loc[world][column] for column, title in comparators.items()}
+        assert np.isfinite(means.loc[world]["unsolved"]).all()
+        lines = {line.get_label(): line.get_ydata() for line in panel.lines}
+        assert lines.keys() == expected.keys()
+        for title, total in expected.items():
+            assert lines[title] == pytest.approx((total / total.index).to_numpy())
+        smallest, largest = (end(y for line in lines.values() for y in line) for end in (min, max))
+        assert panel.get_ylim() == pytest.approx((0.7 * smallest, 1.4 * largest))
+    assert "cost" in kinds_for(log)
 
 
-def test_the_cost_figure_shows_its_legend_and_its_curves(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    quick = lookup("experiment", "heat_equation").target.smoked()
-    assert not start(quick.replace(replications=2, horizon=30), "RUN").failures
-    figures = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
-    save_cost("RUN", comparators=["golden_iterations", "plain_iterations"])
-    figure = figures[0]
-    figure.canvas.draw()
-    legend = figure.legends[0].get_window_extent()
-    assert legend.x0 >= 0
-    assert legend.x1 <= figure.bbox.x1
-    panel = figure.axes[0]
-    means = np.concatenate([line.get_ydata() for line in panel.lines])
-    assert panel.get_ylim() == pytest.approx((0.7 * means.min(), 1.4 * means.max()))
+def test_costs_are_drawn_where_some_are_logged_only(bandits):
+    assert bandits("run", "quickstart", "--smoke", "--horizon", 50, "--out", "RUN", "--quiet").code == 0
+    answer = bandits("plot", "RUN", "--kind", "cost")
+    assert (answer.code, "tunes a solver" in answer.err) == (2, True)
+    assert "cost" not in bandits("plot", "RUN", "--kind", "all").out
 
 
 @pytest.mark.parametrize("player", ["net_elimination", "g_optimal"])
