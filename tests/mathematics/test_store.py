@@ -184,8 +184,10 @@ def test_arrow_reads_from_memory_not_through_python(tmp_path, monkeypatch):
     """Its threads would call into an interpreter that shuts down: a wrong request ended in an abort, now and then."""
     start(EXPERIMENT, tmp_path / "r", Settings("serial"))
     sources = []
-    read = pq.read_table
-    monkeypatch.setattr(pq, "read_table", lambda source, **more: sources.append(source) or read(source, **more))
+    for name in ("read_table", "ParquetFile"):
+        real = getattr(pq, name)
+        seen = lambda source, real=real, **more: sources.append(source) or real(source, **more)  # noqa: E731
+        monkeypatch.setattr(pq, name, seen)
     load(tmp_path / "r").to_pandas()
     pq.write_table(pa.table({"a": [1.0]}), tmp_path / "numbers.parquet")
     assert read_numbers(tmp_path / "numbers.parquet") == [[1.0]]
