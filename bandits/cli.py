@@ -1,4 +1,4 @@
-"""The command line: ``bandits run | resume | list | show | plot | report | watch | bound | bench | verify | doctor``.
+"""The command line: ``bandits run``, ``resume``, ``show``, ``compare`` and the others that ``bandits --help`` lists.
 
 Results go to stdout, progress to stderr. Exit status 0, 1 after a failure, 2 for a wrong request, 130 after Ctrl-C.
 """
