@@ -67,5 +67,5 @@ $(READY): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 
 $(READY_DEV): $(READY)
 	@echo "== installing what the tests need =="
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,neural]'
 	@touch $@

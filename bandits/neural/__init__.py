@@ -1,0 +1,4 @@
+"""Neural models on the engine's scheduler: jobs that ask for a share of a GPU and run a batch of seeds at once.
+
+Nothing here is imported by ``import bandits``: it needs the extra ``neural`` (``pip install 'bandits[neural]'``).
+"""

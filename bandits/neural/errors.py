@@ -1,0 +1,77 @@
+"""What can be wrong with a neural experiment, by name.
+
+BanditsError
+├── BadParameter
+│   ├── ShapeError, RangeError      a tensor of the wrong shape, or beyond its range
+│   ├── ScheduleError               a noise schedule or a number of steps that cannot be
+│   ├── ConstraintError             a constraint that is not convex, or not understood
+│   ├── InfeasibleError             constraints that no point satisfies together
+│   ├── TokenError, FeatureError    tokens or features that a model cannot use
+│   ├── AdapterError                a pre-trained model that cannot be wired as asked
+│   └── WeightsNotFound             no such folder of weights; nothing is ever downloaded unasked
+└── PlayError
+    ├── OperatorError               an operator whose adjoint is not its adjoint
+    └── NumericalError              NaN or infinity in a network, a loss or a gradient
+"""
+
+from __future__ import annotations
+
+from ..errors import BadParameter, PlayError
+
+__all__ = [
+    "AdapterError",
+    "ConstraintError",
+    "FeatureError",
+    "InfeasibleError",
+    "NumericalError",
+    "OperatorError",
+    "RangeError",
+    "ScheduleError",
+    "ShapeError",
+    "TokenError",
+    "WeightsNotFound",
+]
+
+
+class ShapeError(BadParameter):
+    """A tensor has the wrong shape."""
+
+
+class RangeError(BadParameter):
+    """A tensor holds values beyond its range."""
+
+
+class ScheduleError(BadParameter):
+    """A noise schedule, or a number of steps, that cannot be."""
+
+
+class ConstraintError(BadParameter):
+    """A constraint that is not convex, or not understood."""
+
+
+class InfeasibleError(BadParameter):
+    """Constraints that no point satisfies together."""
+
+
+class TokenError(BadParameter):
+    """Tokens that a model cannot use."""
+
+
+class FeatureError(BadParameter):
+    """Features that are not defined for the data."""
+
+
+class AdapterError(BadParameter):
+    """A pre-trained model that cannot be wired as asked."""
+
+
+class WeightsNotFound(BadParameter):
+    """No folder of weights at the place named."""
+
+
+class OperatorError(PlayError):
+    """The adjoint of an operator is not its adjoint."""
+
+
+class NumericalError(PlayError):
+    """NaN or infinity in a network, a loss or a gradient."""

@@ -1,0 +1,58 @@
+"""Random numbers of a batch of samples, each from a generator of its own.
+
+Sample i of a run draws from a generator seeded by ``SeedSequence([seed, i])``, on the CPU, and the draw is then moved.
+What a sample gets depends on how often *it* drew before, never on which samples share its batch, nor on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Noise"]
+
+
+class Noise:
+    """One random stream per sample.
+
+    Args:
+        seed: Seed of the run.
+        samples: Index of each sample of the batch, (B,): the replications.
+        device: Where draws are wanted.
+        dtype: Floating-point type of the draws; float64 for checks against closed forms.
+        salt: Further words of the seed, for streams that must not share draws (data, model, sampling).
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        samples: Sequence[int],
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        salt: Sequence[int] = (),
+    ) -> None:
+        self.device, self.dtype = torch.device(device), dtype
+        self._generators = [np.random.Generator(np.random.PCG64([seed, i, *salt])) for i in samples]
+
+    def __len__(self) -> int:
+        """Number of samples B."""
+        return len(self._generators)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal draws, (B, *shape)."""
+        return self._move(np.stack([generator.standard_normal(shape) for generator in self._generators]))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Draws from [0, 1), (B, *shape)."""
+        return self._move(np.stack([generator.random(shape) for generator in self._generators]))
+
+    def permutation(self, n: int) -> Tensor:
+        """A random order of 0 .. n-1 for each sample, int64 (B, n)."""
+        orders = np.stack([generator.permutation(n) for generator in self._generators])
+        return torch.from_numpy(orders).to(self.device)
+
+    def _move(self, draws: np.ndarray) -> Tensor:
+        return torch.from_numpy(draws).to(device=self.device, dtype=self.dtype)
