@@ -13,8 +13,9 @@ import pytest
 
 from bandits import Experiment, agent, environment
 from bandits.analysis import load
+from bandits.plots.bands import thinned
 from bandits.report import write_report
-from bandits.report.charts import thinned
+from bandits.report.charts import MOST_POINTS
 from bandits.report.page import json_for_html
 from bandits.runs import start
 from bandits.scheduler import Settings
@@ -317,7 +318,7 @@ def test_no_command_by_name_is_given_for_another_declaration(bandits, tmp_path):
 
 def test_curves_keep_at_most_200_points_with_both_ends():
     for n in (1, 2, 199, 200, 201, 1000, 100_000):
-        kept = thinned(n)
+        kept = thinned(n, MOST_POINTS)
         assert len(kept) == n if n <= 200 else 100 <= len(kept) <= 200
         assert (kept[0], kept[-1]) == (0, n - 1)
         assert (np.diff(kept) > 0).all()
