@@ -36,7 +36,12 @@ def limit_height(
     top, leaving = height_of(curves, theory, least)
     panel.set_ylim(lowest, top)
     notes = ["leaves the panel: " + ", ".join(leaving)] if leaving else []
-    _annotate(panel, [*notes, *("same curve: " + ", ".join(names) for names in _coinciding(curves))], wide)
+    _annotate(
+        panel,
+        [*notes, *("same curve: " + ", ".join(names) for names in _coinciding(curves))],
+        wide,
+        below=-lowest > top,
+    )
 
 
 def height_of(
@@ -65,8 +70,8 @@ def _coinciding(curves: Mapping[str, FloatArray]) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
-def _annotate(panel: Any, notes: Sequence[str], wide: float) -> None:
-    """Write notes into the upper left corner, where curves of regret are low."""
+def _annotate(panel: Any, notes: Sequence[str], wide: float, below: bool) -> None:
+    """Write notes into the upper left corner, where curves of regret are low, or into the lower one."""
     if not notes:
         return
     size = current().sizes["note"]
@@ -77,4 +82,5 @@ def _annotate(panel: Any, notes: Sequence[str], wide: float) -> None:
     )
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.5}
     look = {"fontsize": size, "bbox": box, "linespacing": current().spacing}
-    panel.text(0.02, 0.98, text, transform=panel.transAxes, va="top", zorder=5, **look)
+    height, side = (0.02, "bottom") if below else (0.98, "top")
+    panel.text(0.02, height, text, transform=panel.transAxes, va=side, zorder=5, **look)

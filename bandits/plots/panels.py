@@ -116,7 +116,7 @@ class Grid:
         self.figure.set_label(". ".join(text.rstrip(".") for text in (title, *self.said, *notes)) + ".")
         if style.titled:
             size = style.sizes["title"]
-            lines = [line for text in (title, *notes) for line in textwrap.wrap(text, int(11 * width))]
+            lines = [line for text in (title, *notes) for line in _wrapped_title(text, int(11 * width))]
             self.figure.suptitle(plain_text("\n".join(lines)), fontsize=size)
         self._lighten()
         return self.figure
@@ -127,6 +127,12 @@ class Grid:
         if sum(len(path.vertices) for band in bands for path in band.get_paths()) > _MOST_VERTICES:
             for panel in self.panels.values():
                 panel.set_rasterization_zorder(1.5)  # bands have 1, lines 2
+
+
+def _wrapped_title(text: str, width: int) -> list[str]:
+    """Lines of at most this many letters, if need be each clause on its own."""
+    clauses = [text] if len(text) <= width else text.split("; ")
+    return [line for clause in clauses for line in textwrap.wrap(clause, width)]
 
 
 def _legend_columns(names: Sequence[str], width: float) -> int:

@@ -28,7 +28,7 @@ _COLOURS += ("#882255", "#332288", "#999933", "#6B3E1E")
 # by lightness alone.
 _GREY_SAFE = ("#332288", "#E69F00", "#0072B2", "#8E2C5C", "#009E73")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5)))
-_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\")
+_HATCHES = ("", "////", "----", "xxxx", "\\\\\\\\")  # no dots: a hundred times as long in SVG
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # Colours and dashes, or hatches, have numbers without a common factor: 44 agents look different (in print 20 lines, and
 # 140 with their markers), and neighbours differ in print without colours.
@@ -78,7 +78,7 @@ STYLES = {
     "publication": Style(
         "publication",
         _GREY_SAFE,
-        hatches=(*_HATCHES, "----"),
+        hatches=(*_HATCHES, "||||"),
         marked=True,
         titled=False,
         line=1.1,

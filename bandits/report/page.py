@@ -27,7 +27,7 @@ from .tables import comparison_matrix, facts_table, result_table
 
 __all__ = ["build_page"]
 
-INTERACTIVE = ("regret", "ratio")  # kinds that the script draws
+INTERACTIVE = ("regret", "ratio", "difference")  # kinds that the script draws, or the comparison matrix shows
 MOST_FIGURES = 4_000_000  # letters of drawings on the page; what is beyond lies in figures/ only
 
 

@@ -13,7 +13,10 @@ import pytest
 
 from bandits import Experiment, agent, environment
 from bandits.analysis import load
+from bandits.answers import by_environment
 from bandits.plots.bands import thinned
+from bandits.plots.heights import height_of
+from bandits.plots.theory import bound_name
 from bandits.report import write_report
 from bandits.report.charts import MOST_POINTS
 from bandits.report.page import json_for_html
@@ -169,6 +172,22 @@ def test_pointing_shows_value_and_interval_of_the_log(page, place):
     early = page.hover(0, 0.5).splitlines()
     assert 25 <= int(early[0].removeprefix("t = ")) <= 40  # the middle of a logarithmic axis from 1 to 1000
     assert any("bound" in line for line in early)
+
+
+def test_axes_end_where_those_of_the_drawings_do(page, place):
+    """The rule stands twice, here in the page's script, because agents are switched on and off there."""
+    opened, said, wanted = load(place), [], []
+    for plot in page.plots:
+        page.run("arguments[0].scrollIntoView()", plot)
+        page.settle()
+        said.append(page.run("return arguments[0].parentElement.querySelector('.note').textContent", plot))
+    for cells in by_environment(opened.cells).values():
+        theory = {bound_name(cells[0].bound): float(cells[0].bound.at(cells[0].checkpoints[-1:])[0])}
+        regret = {facts.agent: opened.curve(facts).mean for facts in cells}
+        ratio = {facts.agent: opened.ratio(facts).mean for facts in cells}
+        wanted += [height_of(regret, theory)[1], height_of(ratio, least=1.2)[1]]
+    assert said == [f"leaves the panel: {', '.join(names)}".replace("\u00a0", " ") if names else "" for names in wanted]
+    assert any(wanted)
 
 
 def test_an_agent_is_switched_off_and_on_everywhere(page):

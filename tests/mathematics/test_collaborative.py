@@ -235,20 +235,28 @@ def test_figures_of_populations_show_the_log(tmp_path):
     last = rows[rows.t == 200].groupby("agent", sort=False)
     (panel,) = draw_messages(opened).axes
     points = {c.get_label(): c.lines[0].get_xydata()[0].tolist() for c in panel.containers}
-    assert points == {name: pytest.approx([group.messages.mean(), group.regret.mean()]) for name, group in last}
+    counted = {name: [group.messages.mean(), group.regret.mean()] for name, group in last if name != "centralised_ucb"}
+    assert points == {name: pytest.approx(place) for name, place in counted.items()}
+    level = {line.get_label(): line.get_ydata() for line in panel.lines if "centralised_ucb" in line.get_label()}
+    said = "centralised_ucb (shares outside the network: no messages to count)"
+    assert level == {said: pytest.approx([last.get_group("centralised_ucb").regret.mean()] * 2)}
     (panel,) = draw_spreading(opened).axes
     for line in panel.get_lines():
         shares = rows[rows.agent == line.get_label()].groupby("t").holders.mean() / 6
         assert line.get_xydata()[:, 1] == pytest.approx(shares.to_numpy())
     (panel,) = draw_regret(opened).axes
     drawn = [line.get_ydata()[-1] for line in panel.get_lines() if line.get_color() == "black"]
+    names = [line.get_label() for line in panel.get_lines() if line.get_color() == "black"]
+    assert [name.rpartition(", ")[2] for name in names] == ["C ln t", "C′ ln t"], "two bounds, two constants"
     env = small().environments[0].build(Streams(0, 2))
     assert drawn == pytest.approx([b.at(np.array([200]))[0] for b in (env.bound(), *env.more_bounds())])
+    constants = ", ".join(f"{c} = {b.constant:.4g}" for c, b in (("C", env.bound()), ("C′", env.more_bounds()[0])))
+    assert panel.get_title().replace("\n", " ").endswith(f"({constants})")
 
 
 def test_figures_of_populations_need_one():
     log = simulate(environment("bernoulli", means=[0.5, 0.4]), agent("ucb1"), horizon=9, replications=2)
-    assert kinds_for(log) == ["regret", "ratio", "allocation"]
+    assert kinds_for(log) == ["regret", "ratio", "distribution", "allocation"]
     for draw in (draw_messages, draw_spreading):
         with pytest.raises(NotLogged, match="where one learner plays alone"):
             draw(log)
