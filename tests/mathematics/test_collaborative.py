@@ -235,11 +235,7 @@ def test_figures_of_populations_show_the_log(tmp_path):
     last = rows[rows.t == 200].groupby("agent", sort=False)
     (panel,) = draw_messages(opened).axes
     points = {c.get_label(): c.lines[0].get_xydata()[0].tolist() for c in panel.containers}
-    counted = {name: [group.messages.mean(), group.regret.mean()] for name, group in last if name != "centralised_ucb"}
-    assert points == {name: pytest.approx(place) for name, place in counted.items()}
-    level = {line.get_label(): line.get_ydata() for line in panel.lines if "centralised_ucb" in line.get_label()}
-    said = "centralised_ucb (shares outside the network: no messages to count)"
-    assert level == {said: pytest.approx([last.get_group("centralised_ucb").regret.mean()] * 2)}
+    assert points == {name: pytest.approx([group.messages.mean(), group.regret.mean()]) for name, group in last}
     (panel,) = draw_spreading(opened).axes
     for line in panel.get_lines():
         shares = rows[rows.agent == line.get_label()].groupby("t").holders.mean() / 6
@@ -252,6 +248,19 @@ def test_figures_of_populations_show_the_log(tmp_path):
     assert drawn == pytest.approx([b.at(np.array([200]))[0] for b in (env.bound(), *env.more_bounds())])
     constants = ", ".join(f"{c} = {b.constant:.4g}" for c, b in (("C", env.bound()), ("C′", env.more_bounds()[0])))
     assert panel.get_title().replace("\n", " ").endswith(f"({constants})")
+
+
+def test_what_is_shared_outside_the_network_is_not_drawn_as_free_of_messages():
+    env = small().environments[0]
+    log = simulate(env, agent("centralised_ucb"), horizon=100, replications=4)
+    (panel,) = draw_messages(log).axes
+    (level,) = panel.lines
+    assert level.get_label() == "centralised_ucb (shares outside the network: no messages to count)"
+    assert level.get_ydata() == pytest.approx([log.curve(log.cells[0]).mean[-1]] * 2)
+    assert not panel.containers
+    alone = simulate(env, agent("isolated_ucb"), horizon=100, replications=4)
+    (point,) = draw_messages(alone).axes[0].containers
+    assert point.lines[0].get_xdata() == [0], "these learners do without messages"
 
 
 def test_figures_of_populations_need_one():
