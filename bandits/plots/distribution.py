@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_distribution"]
 
-BINS = 120  # of a cloud, over the whole axis
+BINS = {1: 120, 2: 120, 3: 60}  # of a cloud, over the whole axis, by panels beside each other
 WIDE = 10.0  # largest over smallest median of a panel from which on the axes are logarithmic
 _BAND = {
     "t": "mean with 95 % interval",
@@ -74,7 +74,7 @@ def draw_distribution(
     rounds = set()
     for environment, panel in grid.panels.items():
         here = sorted((f for f in cells if f.environment == environment), key=lambda f: float(values[f.cell].mean()))
-        _draw_panel(panel, here, values, labels, log_x, band, at)
+        _draw_panel(panel, here, values, labels, log_x, band, at, BINS[columns])
         rounds.add(here[0].checkpoint(at))
         grid.head(environment, constants(all_bounds(here[0])[:1]))
     when = f" at {'T' if at is None else 't'} = {max(rounds):,}" if len(rounds) == 1 else ""
@@ -101,12 +101,13 @@ def _draw_panel(
     log_x: bool,
     band: str,
     at: int | None,
+    bins: int,
 ) -> None:
     everything = np.concatenate([values[facts.cell] for facts in cells])
     for row, facts in enumerate(cells):
         _draw_row(panel, row, values[facts.cell], line_style(labels.index(facts.agent))["color"], band)
     low, high = _ends(everything, log_x)
-    edges = np.geomspace(low, high, BINS + 1) if log_x else np.linspace(low, high, BINS + 1)
+    edges = np.geomspace(low, high, bins + 1) if log_x else np.linspace(low, high, bins + 1)
     for row, facts in enumerate(cells):
         _draw_cloud(panel, row, values[facts.cell], edges, line_style(labels.index(facts.agent))["color"])
     for bound in all_bounds(cells[0])[:1]:
