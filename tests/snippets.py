@@ -177,6 +177,7 @@ def comparable(output: str) -> list[str]:
             line = re.sub(r"[\d,.]+\s*$", "SPEED", line)
         line = re.sub(r"\d{8}T\d{6}Z", "TIME", line)
         line = re.sub(r"\(\d+\.\d s\)", "(SECONDS)", line)
+        line = re.sub(r"\d+\.\d times as fast", "SPEED times as fast", line)
         line = " ".join(re.sub("─+", "─", line).split())
         if line:
             lines.append(line)
