@@ -84,11 +84,11 @@ class Reader:
     def follow(self) -> Iterator[tuple[Block, str]]:
         """Run every block, and yield it with what it printed."""
         for block in blocks(self.document):
-            self.link_runs(block.text)
             if block.file is not None:
                 (self.folder / block.file).write_text(block.text)
                 yield block, ""
             elif block.language == "python":
+                self.link_runs(block.text)
                 yield block, self.run_python(block)
             else:
                 yield block, "".join(self.run_shell(block))
@@ -108,6 +108,7 @@ class Reader:
             words = shlex.split(line, comments=True)
             if not words:
                 continue
+            self.link_runs(line)
             if words[0] == "make":
                 assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.M), line
             elif words[0] == "python":
@@ -117,14 +118,14 @@ class Reader:
                 yield call(words[1:], fails=(block.expected or "").startswith("error:"))
 
     def link_runs(self, text: str) -> None:
-        """Let the runs that a block names, and that nobody made, be the newest of the document."""
-        runs = [path.parent for path in self.folder.glob("results/*/run.json") if not path.parent.is_symlink()]
-        if runs:
-            newest = max(runs, key=lambda run: (run / "run.json").stat().st_mtime)
-            for name in {"RUN", *re.findall(r"results/\w+-\d{8}T\d{6}Z", text)}:
-                if not (place := self.folder / name).exists() or place.is_symlink():
-                    place.unlink(missing_ok=True)
-                    place.symlink_to(newest)
+        """Let a run that a text names, and that nobody made, be the newest of the document, or of its experiment."""
+        for name in re.findall(r"\bRUN\b|results/\w+-\d{8}T\d{6}Z", text):
+            stem = "*" if name == "RUN" else f"{name.removeprefix('results/').rpartition('-')[0]}-*"
+            runs = [facts.parent for facts in self.folder.glob(f"results/{stem}/run.json")]
+            place = self.folder / name
+            if (place.is_symlink() or not place.exists()) and (made := [run for run in runs if not run.is_symlink()]):
+                place.unlink(missing_ok=True)
+                place.symlink_to(max(made, key=lambda run: (run / "run.json").stat().st_mtime))
 
 
 def call(arguments: list[str], *, fails: bool = False) -> str:
