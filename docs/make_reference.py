@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from docstrings import anchor, described, inline, items, parts, prose, shown, signature
+
 from bandits.experiment import Experiment
 from bandits.registry import Entry, entries
 from bandits.specs import Spec
@@ -42,8 +44,6 @@ MODULES: Mapping[str, Sequence[str] | None] = {  # what the page on Python shows
     "bandits.errors": None,
 }
 
-SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|References|Yields):$", flags=re.M)
-
 
 def pages() -> dict[str, str]:
     """Every page of the reference by its file name."""
@@ -62,61 +62,6 @@ def index_page(made: Iterable[str]) -> str:
     """What there is."""
     listed = "\n".join(f"- [{name.removesuffix('.md').replace('-', ' ').capitalize()}]({name})" for name in made)
     return f"# Reference\n\n{listed}\n\nWritten by `make docs` from the docstrings in the code: change those."
-
-
-# --- docstrings
-
-
-def parts(text: str) -> dict[str, str]:
-    """A docstring's sections by name; the description under ""."""
-    cut = SECTION.split(inspect.cleandoc(text))
-    return {
-        "": cut[0].strip(),
-        **{name: inspect.cleandoc("\n" + body) for name, body in zip(cut[1::2], cut[2::2], strict=True)},
-    }
-
-
-def prose(text: str) -> str:
-    """Markdown of a description: words escaped, what is indented kept as it is."""
-    pieces = re.split(r"((?:^ {4}.*\n?)+)", text, flags=re.M)
-    return "".join(piece if piece.startswith("    ") else inline(piece) for piece in pieces)
-
-
-def inline(text: str) -> str:
-    """Markdown of words: code stays code, and no other letter is taken for markup."""
-    pieces = re.split(r"(``.+?``|`[^`]+`)", text, flags=re.S)
-    return "".join(
-        f"`{piece.strip('`')}`" if i % 2 else re.sub(r"([*<])", r"\\\1", piece) for i, piece in enumerate(pieces)
-    )
-
-
-def items(text: str) -> dict[str, str]:
-    """The entries ``name: what it is`` of a section, each on one line; "low, high: ..." are two names of one entry."""
-    found: dict[str, str] = {}
-    for entry in re.split(r"\n(?=\S)", text):
-        name, _, meaning = entry.partition(": ")
-        found[name.strip()] = " ".join(meaning.split())
-    return found
-
-
-def described(text: str) -> Iterator[str]:
-    """A docstring as paragraphs and lists."""
-    sections = parts(text)
-    yield prose(sections.pop(""))
-    for name, body in sections.items():
-        if name == "References":
-            yield references(body)
-        elif name == "Returns":
-            yield f"Returns: {inline(' '.join(body.split()))}"
-        else:
-            listed = [f"- `{item}`: {inline(meaning)}" for item, meaning in items(body).items()]
-            yield f"{'Arguments' if name == 'Args' else name}:\n\n" + "\n".join(listed)
-
-
-def references(body: str) -> str:
-    """References as a list: one begins with a number in brackets, or after a full stop."""
-    listed = re.split(r"(?<=\.)\n(?=\S)|\n(?=\[)", body)
-    return "References:\n\n" + "\n".join(f"- {inline(' '.join(one.split()))}" for one in listed)
 
 
 # --- what is registered
@@ -143,11 +88,6 @@ def built_in(kind: Any) -> list[Entry]:
 def contents(headings: Iterable[str]) -> str:
     """Links to the headings of a page."""
     return ", ".join(f"[`{heading}`](#{anchor(heading)})" for heading in headings)
-
-
-def anchor(heading: str) -> str:
-    """The link to a heading, as GitHub makes it."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def code_link(module: str) -> str:
@@ -201,11 +141,6 @@ def meaning_of(name: str, meanings: Mapping[str, str]) -> str:
 def escaped(text: str) -> str:
     """Text for a table's cell."""
     return text.replace("|", "\\|")
-
-
-def shown(value: Any) -> str:
-    """A default value: classes and functions by their names."""
-    return str(getattr(value, "__name__", None) or repr(value))
 
 
 def declaration(name: str, given: Mapping[str, Any]) -> str:
@@ -295,26 +230,6 @@ def member_text(name: str, member: Any) -> str:
     if not inspect.isfunction(function) or not function.__doc__:
         return ""
     return "\n\n".join(thing_text(name, function, "####"))
-
-
-def signature(name: str, thing: Any) -> str:
-    """A call as it is written in the code."""
-    written: list[str] = []
-    starred = False
-    for p in inspect.signature(thing).parameters.values():
-        if p.name in ("self", "cls"):
-            continue
-        if p.kind is p.KEYWORD_ONLY and not starred:
-            starred = True
-            written.append("*")
-        mark = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
-        starred = starred or p.kind is p.VAR_POSITIONAL
-        has_type = p.annotation is not p.empty
-        of_type = f": {p.annotation}" if has_type else ""
-        equals = "" if p.default is p.empty else f"{' = ' if has_type else '='}{shown(p.default)}"
-        written.append(f"{mark}{p.name}{of_type}{equals}")
-    returned = getattr(thing, "__annotations__", {}).get("return") if not inspect.isclass(thing) else None
-    return f"{name}({', '.join(written)})" + (f" -> {returned}" if returned else "")
 
 
 # --- the command line

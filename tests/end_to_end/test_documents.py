@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import docstrings
 import make_reference
 import pytest
 import snippets
@@ -82,4 +83,4 @@ def test_every_link_leads_somewhere(page):
 def anchors(page: Path) -> set[str]:
     """Links to the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S), flags=re.M)
-    return {make_reference.anchor(heading) for heading in headings}
+    return {docstrings.anchor(heading) for heading in headings}

@@ -164,7 +164,7 @@ def test_what_is_always_in_run_json_is_in_every_run(full_runs):
 
 
 def test_the_page_is_of_the_version_that_is_written(full_runs):
-    assert f"Version {SCHEMA_VERSION} of the schema" in PAGE
+    assert f"version {SCHEMA_VERSION} of the schema" in PAGE
     assert all(RunFolder.open(run).facts()["schema"] == SCHEMA_VERSION for run in full_runs)
 
 
