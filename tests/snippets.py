@@ -112,7 +112,9 @@ class Reader:
             if words[0] == "make":
                 assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.M), line
             elif words[0] == "python":
-                yield subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True, text=True).stdout
+                done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True)
+                assert done.returncode == 0, f"{line}\n{done.stderr}"
+                yield done.stdout
             else:
                 assert words[0] == "bandits", f"{self.document.name}:{block.line}: who knows how to run {line!r}?"
                 yield call(words[1:], fails=(block.expected or "").startswith("error:"))
