@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bandits.errors import UnsupportedProblem
-from bandits.kernels import HUGE, argmax, argmax_random, kernel
+from bandits.kernels import HUGE, argmax, argmax_random, kernel, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
@@ -33,7 +33,7 @@ def update_means(
     The mean is the ratio of sum and pulls, not a running mean: arms with the same record tie exactly.
     """
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         n, total = pulls[a, b] + 1.0, reward_sum[a, b] + reward[b]
         pulls[a, b] = n
         reward_sum[a, b] = total

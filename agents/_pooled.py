@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.errors import UnsupportedProblem
-from bandits.kernels import HUGE, argmax, argmax_random, inverse_root, kernel
+from bandits.kernels import HUGE, argmax, argmax_random, inverse_root, kernel, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
@@ -113,7 +113,7 @@ def absorb_seen(
     for k in range(seen.shape[0]):
         if visible[k]:
             for b in range(action.size):
-                weight[b] = weights[k, action[b]]
+                weight[b] = weights[k, place(action[b])]
             absorb_arm(weight, seen[k], information[k], mean[k], width[k])
 
 
@@ -128,7 +128,7 @@ def absorb_own(
 ) -> None:
     """Absorb the reward of the arm that was played, where nothing else is seen."""
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         information[a, b] += weights[a]
         root = inverse_root(information[a, b])
         width[a, b] = root

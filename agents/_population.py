@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.errors import UnsupportedProblem
-from bandits.kernels import HUGE, inline, kernel, log
+from bandits.kernels import HUGE, inline, kernel, log, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
@@ -85,7 +85,7 @@ def take_arms(arms: IntArray, slot: IntArray, action: IntArray) -> None:
     """The arm in each chosen slot: arms (N, A, B), slot and action (N, B)."""
     for i in range(slot.shape[0]):
         for b in range(slot.shape[1]):
-            action[i, b] = arms[i, slot[i, b], b]
+            action[i, b] = arms[i, place(slot[i, b]), b]
 
 
 @kernel
@@ -105,11 +105,11 @@ def absorb_slots(
     for i in range(slot.shape[0]):
         m = table[i]
         for b in range(slot.shape[1]):
-            s = slot[i, b]
+            s = place(slot[i, b])
             n = pulls[m, s, b] + 1.0
             pulls[m, s, b] = n
             reward_sum[m, s, b] += reward[i, b]
-            width[m, s, b] = roots[int(n)] if n < roots.size else 1.0 / np.sqrt(n)
+            width[m, s, b] = roots[place(n)] if n < roots.size else 1.0 / np.sqrt(n)
 
 
 class ActiveArms:

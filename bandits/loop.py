@@ -24,6 +24,7 @@ __all__ = ["MIN_LANES", "batch_size", "play", "simulate"]
 # so a lone lane would change the last bits of plain NumPy agents.
 MIN_LANES = 2
 
+_INT, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)  # a comparison with these takes a third of the time
 _STATE_BYTES = 600_000  # state that stays in a core's second-level cache
 
 
@@ -142,7 +143,7 @@ def play(
                 if context_shape is not None:
                     _check_context(context, context_shape, finite=t == stop)
                 action = act(t, context)
-                if type(action) is not np.ndarray or action.dtype != np.int64 or action.shape != shape:
+                if type(action) is not np.ndarray or action.dtype != _INT or action.shape != shape:
                     action = _checked_action(action, shape)
                 flat = action if n_learners is None else action.reshape(-1)
                 if (lane := _first_invalid(flat, n_arms)) >= 0:
@@ -151,7 +152,7 @@ def play(
                     )
                 feedback = step(t, action)
                 reward, regret = feedback.reward, feedback.regret
-                if reward.shape != shape or regret.shape != shape or reward.dtype.char + regret.dtype.char != "dd":
+                if reward.shape != shape or regret.shape != shape or reward.dtype != _FLOAT or regret.dtype != _FLOAT:
                     raise PlayError(f"the environment's reward and regret must be float64 of shape {shape}")
                 accumulate(reward, regret, *totals)
                 if counts is not None:

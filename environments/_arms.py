@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bandits.kernels import kernel
+from bandits.kernels import kernel, place
 from bandits.protocol import Bound, Feedback, FloatArray, IntArray
 from bandits.streams import Stream, Streams
 
@@ -93,7 +93,7 @@ def gaussian_round(
     """Reward ``mean + sd * noise`` and gap of each lane's action; means and gaps are (K, 1) or (K, B)."""
     per_lane = 0 if means.shape[1] == 1 else 1
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         reward[b] = means[a, b * per_lane] + sd[a] * noise[b]
         regret[b] = gaps[a, b * per_lane]
 
@@ -110,7 +110,7 @@ def bernoulli_round(
     """Reward 1 where the uniform lies below the action's mean, else 0; means and gaps are (K, 1) or (K, B)."""
     per_lane = 0 if means.shape[1] == 1 else 1
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         reward[b] = 1.0 if uniform[b] < means[a, b * per_lane] else 0.0
         regret[b] = gaps[a, b * per_lane]
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandits.information_lp import gaps, lower_bound
-from bandits.kernels import kernel
+from bandits.kernels import kernel, place
 from bandits.philox import Key, normal_pair
 from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
@@ -45,7 +45,7 @@ def draw_pair(key: Key, t: int, pair: int, x: FloatArray, y: FloatArray) -> None
 def observe_arm(mean: float, sd: FloatArray, action: IntArray, noise: FloatArray, out: FloatArray) -> None:
     """``mean + sd[action] * noise``, 0 where sd is negative, which stands for infinity: sd is (K,), the rest (B,)."""
     for b in range(action.size):
-        level = sd[action[b]]
+        level = sd[place(action[b])]
         out[b] = mean + level * noise[b] if level >= 0.0 else 0.0
 
 
@@ -69,7 +69,7 @@ def play_round(
             draw_pair(key, t, k // 2, noise[0], noise[1])
         observe_arm(means[k], sd[k], action, noise[k % 2], observations[k])
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         reward[b] = observations[a, b]
         regret[b] = gaps[a]
 
