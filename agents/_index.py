@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bandits.arrays import empty, zeros
 from bandits.errors import UnsupportedProblem
 from bandits.kernels import HUGE, argmax, argmax_random, kernel, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
@@ -62,13 +63,13 @@ class IndexPolicy:
 
     def __init__(self, problem: Problem, streams: Streams, tie: Tie = "first") -> None:
         shape = (problem.n_arms, streams.size)
-        self.pulls = np.zeros(shape)
-        self.reward_sum = np.zeros(shape)
-        self.mean = np.zeros(shape)
+        self.pulls = zeros(shape)
+        self.reward_sum = zeros(shape)
+        self.mean = zeros(shape)
         self._tie = streams.ties if tie == "random" else None
-        self._index = np.empty(shape)
-        self._action = np.empty(streams.size, dtype=np.int64)
-        self._best = np.empty(streams.size)
+        self._index = empty(shape)
+        self._action = empty(streams.size, np.int64)
+        self._best = empty(streams.size)
         self._unplayed = 1
 
     def index(self, t: int, out: FloatArray) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.arrays import empty, full, zeros
 from bandits.errors import UnsupportedProblem
 from bandits.kernels import HUGE, argmax, argmax_random, inverse_root, kernel, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
@@ -158,12 +159,12 @@ class PooledPolicy:
     ) -> None:
         self.side = SideInformation(problem)
         self.n_arms, shape = problem.n_arms, (problem.n_arms, streams.size)
-        self.information, self.mean, self.width = np.zeros(shape), np.zeros(shape), np.full(shape, 1e100)
+        self.information, self.mean, self.width = zeros(shape), zeros(shape), full(shape, 1e100)
         self.mean[~self.side.visible], self.width[~self.side.visible] = -HUGE, 0.0
         weights = self.side.precision if weights is None else weights
         self._weights, self._own_weights = np.ascontiguousarray(weights.T), np.diag(weights).copy()
         self._tie = streams.ties if tie == "random" else None
-        self._action, self._best = np.empty(streams.size, dtype=np.int64), np.empty(streams.size)
+        self._action, self._best = empty(streams.size, np.int64), empty(streams.size)
 
     def choose(self, t: int) -> IntArray:
         """Choose one arm per replication once every visible arm was seen: int64, shape (B,)."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.arrays import empty, full, zeros
 from bandits.errors import UnsupportedProblem
 from bandits.kernels import HUGE, inline, kernel, log, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
@@ -131,12 +132,12 @@ class ActiveArms:
         per_lane = arms if arms.ndim == 3 else arms[:, :, None]
         shape = (problem.n_learners, arms.shape[1], streams.size)
         self.arms = np.array(np.broadcast_to(per_lane, shape))
-        self.pulls, self.reward_sum = np.zeros(shape), np.zeros(shape)
-        self.width = np.full(shape, HUGE)
+        self.pulls, self.reward_sum = zeros(shape), zeros(shape)
+        self.width = full(shape, HUGE)
         self._learner = np.arange(shape[0])
-        self._slot = np.empty((shape[0], shape[2]), dtype=np.int64)
-        self._action = np.empty_like(self._slot)
-        self._best, self._at = np.empty(shape[2]), np.empty(shape[2])
+        self._slot = empty((shape[0], shape[2]), np.int64)
+        self._action = empty(self._slot.shape, np.int64)
+        self._best, self._at = empty(shape[2]), empty(shape[2])
         self._roots = inverse_roots(1024)
 
     def act(self, t: int, context: Any = None) -> IntArray:

@@ -29,6 +29,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.arrays import empty
 from bandits.kernels import kernel, log
 from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.registry import register_agent
@@ -82,7 +83,7 @@ class PooledUCB(PooledPolicy):
             raise ValueError(f"c must be at least 0 and finite, got {c}: it makes exploration larger")
         PooledPolicy.__init__(self, problem, streams, tie, weights=weights)
         self.c = c
-        self._index, self._second = np.empty_like(self.mean), np.empty(streams.size)
+        self._index, self._second = empty(self.mean.shape), empty(streams.size)
         self._ones = np.ones(self.n_arms)
         self._any_blind = bool(self.side.blind.any())
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bandits.arrays import zeros
 from bandits.kernels import kernel, log, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
@@ -124,7 +125,7 @@ class UCB1(IndexPolicy):
             raise ValueError(f"c must be positive and finite, got {c}: with c <= 0 UCB1 never explores")
         super().__init__(problem, streams, tie)
         self.c, self.scale = c, reward_scale(problem, scale)
-        self.width = np.zeros_like(self.mean)  # 1 / sqrt(pulls), renewed only where an arm was played
+        self.width = zeros(self.mean.shape)  # 1 / sqrt(pulls), renewed only where an arm was played
         self._inverse_roots = inverse_roots(1024)
 
     def index(self, t: int, out: FloatArray) -> None:

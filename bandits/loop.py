@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import zeros
 from .errors import PlayError, in_one_line
 from .kernels import count_pulls, kernel
 from .protocol import Agent, Environment, FloatArray, IntArray, Problem
@@ -121,7 +122,7 @@ def play(
     shape = (size,) if n_learners is None else (n_learners, size)
     context_shape = _context_shape(environment.problem, size)
     logged = shape if "learners" in extras else (size,)
-    total_reward, total_regret = np.zeros(logged), np.zeros(logged)
+    total_reward, total_regret = zeros(logged), zeros(logged)
     log: dict[str, Any] = {name: np.empty((len(stops), *logged)) for name in ("regret", "reward")}
     pulls = np.zeros((*logged[:-1], n_arms, size), dtype=np.int64) if "pulls" in extras else None
     pulls_log: Any = None if pulls is None else np.empty((len(stops), *pulls.shape), dtype=np.int32)

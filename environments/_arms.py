@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bandits.arrays import empty
 from bandits.kernels import kernel, place
 from bandits.protocol import Bound, Feedback, FloatArray, IntArray
 from bandits.streams import Stream, Streams
@@ -129,7 +130,7 @@ class Arms:
 
     def __init__(self, streams: Streams, means: FloatArray, sd: FloatArray | None) -> None:
         self._noise = streams.reward
-        self._feedback = Feedback(np.empty(streams.size), np.empty(streams.size))
+        self._feedback = Feedback(empty(streams.size), empty(streams.size))
         self.sd = sd
         self.set_means(means)
 

@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bandits.arrays import empty
 from bandits.kernels import kernel, place
 from bandits.network import Design, Network
 from bandits.philox import Key, normal_pair, uniform_pair
@@ -177,9 +178,9 @@ class Collaborative:
         self._sd = sd if self._gaussian else -1.0
         self._key = streams.reward.key
         shape = (n_learners, streams.size)
-        self._noise = np.empty(shape)
+        self._noise = empty(shape)
         self._noise_round = 0
-        self._feedback = Feedback(np.empty(shape), np.empty(shape))
+        self._feedback = Feedback(empty(shape), empty(shape))
         self._has_played, self._played = np.zeros(n_learners, dtype=np.bool_), np.empty(shape, dtype=np.int64)
         self._in_turn = False  # whether anybody has played in this round yet
         self._everyone = np.arange(n_learners)

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bandits.arrays import empty
 from bandits.information_lp import gaps, lower_bound
 from bandits.kernels import kernel, place
 from bandits.philox import Key, normal_pair
@@ -138,9 +139,9 @@ class GaussianSideObservations:
         self._gaps = self.means.max() - self.means
         self._levels = np.ascontiguousarray(np.where(np.isfinite(self.sigma), self.sigma, -1.0).T)  # row: arm seen
         self._key = streams.reward.key
-        self._noise = np.empty((2, streams.size))
-        self._observations = np.empty((n_arms, streams.size))
-        self._feedback = Feedback(np.empty(streams.size), np.empty(streams.size), self._observations)
+        self._noise = empty((2, streams.size))
+        self._observations = empty((n_arms, streams.size))
+        self._feedback = Feedback(empty(streams.size), empty(streams.size), self._observations)
         self._best = np.full(streams.size, int(np.argmax(self.means)), dtype=np.int64)
         own = np.ascontiguousarray(np.diag(self.sigma))
         self.problem = Problem(
