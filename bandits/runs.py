@@ -97,7 +97,10 @@ def start(
     progress = progress or SilentProgress()
     for pair in left_out:
         progress.say(f"left out: {pair}")
-    folder = RunFolder.create(out, experiment.name, facts, cell_table(cells))
+    table = cell_table(cells)
+    if "learners" in experiment.extras and table["n_learners"].null_count == len(table):
+        raise UsageError(f"no environment of '{experiment.name}' has learners to log apart: leave out --per-learner")
+    folder = RunFolder.create(out, experiment.name, facts, table)
     with folder.locked():
         return _run(folder, facts, cells, settings or Settings(), progress, batch)
 
