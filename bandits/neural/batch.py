@@ -51,7 +51,10 @@ class Batch:
         return Noise(self.seed, self.replications, self.device, dtype, salt)
 
     def model(self, key: Hashable, load: Callable[[], T]) -> T:
-        """The model of that key on this device, loaded once per process while there is room."""
+        """The model of that key on this device, loaded once per process while there is room.
+
+        What ``load`` draws from torch's own generator is the same in every process.
+        """
         return self._models.get(key, load, self.device)
 
     def log(self, step: int, metric: str, values: Tensor | FloatArray | float) -> None:

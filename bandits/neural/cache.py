@@ -28,15 +28,17 @@ class ModelCache:
     def get(self, key: Hashable, load: Callable[[], T], device: torch.device) -> T:
         """Return the model of that key on the device, loaded if need be, for use without training.
 
-        Whatever has ``to``, ``eval`` and ``requires_grad_``, as a `torch.nn.Module` has, is moved, set to evaluation
-        and frozen.
+        Initial weights that ``load`` draws from torch's own generator are the same in every process. Whatever has
+        ``to``, ``eval`` and ``requires_grad_``, as a `torch.nn.Module` has, is moved, set to evaluation and frozen.
         """
         full_key = (key, str(device))
         if full_key in self._models:
             self._models.move_to_end(full_key)
             kept: T = self._models[full_key][0]
             return kept
-        model: T = _ready(load(), device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model: T = _ready(load(), device)
         self._models[full_key] = model, size_of(model)
         while len(self._models) > 1 and self.held > self.limit:
             self._models.popitem(last=False)

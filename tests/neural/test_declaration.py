@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from bandits.experiments.diffusion.gaussian_ddim import EXPERIMENT
 
 from bandits import NeuralExperiment, trial
 from bandits.declarations import read_declaration
 from bandits.errors import BadParameter, UnknownName
-from bandits.experiments.diffusion.gaussian_ddim import EXPERIMENT
 
 
 def test_listing_and_loading_need_no_torch():

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from bandits.experiments.diffusion.gaussian_ddim import EXPERIMENT
 
 import bandits
-from bandits.experiments.diffusion.gaussian_ddim import EXPERIMENT
 from bandits.neural import devices
 from bandits.neural.batch import Batch
 from bandits.neural.cache import ModelCache, size_of
