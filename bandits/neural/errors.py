@@ -11,7 +11,8 @@ BanditsError
 │   └── WeightsNotFound             no such folder of weights; nothing is ever downloaded unasked
 └── PlayError
     ├── OperatorError               an operator whose adjoint is not its adjoint
-    └── NumericalError              NaN or infinity in a network, a loss or a gradient
+    ├── NumericalError              NaN or infinity in a network, a loss or a gradient
+    └── ProjectionError             no solver brought a sample into its constraints
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "InfeasibleError",
     "NumericalError",
     "OperatorError",
+    "ProjectionError",
     "RangeError",
     "ScheduleError",
     "ShapeError",
@@ -75,3 +77,7 @@ class OperatorError(PlayError):
 
 class NumericalError(PlayError):
     """NaN or infinity in a network, a loss or a gradient."""
+
+
+class ProjectionError(PlayError):
+    """No solver brought a sample into its constraints; a sample that breaks them is never returned instead."""
