@@ -71,13 +71,13 @@ class WeightsNotFound(BadParameter):
     """No folder of weights at the place named."""
 
 
+class ProjectionError(PlayError):
+    """No solver brought a sample into its constraints; a sample that breaks them is never returned instead."""
+
+
 class OperatorError(PlayError):
     """The adjoint of an operator is not its adjoint."""
 
 
 class NumericalError(PlayError):
     """NaN or infinity in a network, a loss or a gradient."""
-
-
-class ProjectionError(PlayError):
-    """No solver brought a sample into its constraints; a sample that breaks them is never returned instead."""
