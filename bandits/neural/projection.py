@@ -75,6 +75,11 @@ class Constraints:
             taken.append(replace(member, **changes))
         return Constraints(self.shape, taken, self.device)
 
+    def require_batch(self, size: int) -> None:
+        """Refuse a batch of another size than the one that the constraints are for."""
+        if self.batch not in (None, size):
+            raise ShapeError(f"constraints of {self.batch} samples for a batch of {size}")
+
     def violations(self, x: Tensor) -> Tensor:
         """How far each constraint is broken, in its own units: (B, M), zero where it holds."""
         flat = self._flatten(x)
@@ -139,12 +144,14 @@ class Constraints:
             raise ValueError(f"gamma must not be negative, got {gamma}")
         if gamma >= HARD:
             return self.project(x)
+        if gamma == 0:
+            return x.double()
         if penalty == "sq_dist" or (penalty == "sq_residual" and self._is_one_ball):
             return (x.double() + gamma * self.project(x)) / (1 + gamma)
         if penalty not in ("hinge", "sq_residual"):
             raise ValueError(f"penalty must be sq_dist, hinge or sq_residual, got {penalty!r}")
         flat = self._flatten(x)
-        if gamma == 0 or not self.members:
+        if not self.members:
             nearest = flat
         elif self._is_one_ball:
             ball = self._moved_balls()[0]

@@ -10,8 +10,9 @@
 Prices become logarithms relative to the close of the first day of their window. A window never spans a gap in the
 hours, and a window of temperatures is a calendar day (the day that summer time begins is left out, having 23 hours).
 The oldest 60 % of the time are for training, then 15 % for choices, then 25 % for tests, with a gap of one window's
-length before each; windows of one part overlap (days do not), so that they are not independent. The scaler is fitted on training windows;
-channels that a constraint compares share one scale. One year of temperatures means that training sees no autumn.
+length before each; windows of one part overlap (days do not), so that they are not independent. The scaler is fitted
+on training windows; channels that a constraint compares share one scale. Of the one year of temperatures, training
+sees January to early August.
 """
 
 from __future__ import annotations
