@@ -17,6 +17,8 @@ BanditsError
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import BadParameter, PlayError
 
 __all__ = [
@@ -80,4 +82,17 @@ class OperatorError(PlayError):
 
 
 class NumericalError(PlayError):
-    """NaN or infinity in a network, a loss or a gradient."""
+    """NaN or infinity in a network, a loss or a gradient.
+
+    Attributes:
+        t: Index of the schedule, or round.
+        step: Number of the step, from 0.
+        which: What was not finite first.
+        state: The last state that was, for diagnosis.
+    """
+
+    def __init__(
+        self, message: str, *, t: int | None = None, step: int | None = None, which: str = "", state: Any = None
+    ) -> None:
+        super().__init__(message, t=t)
+        self.step, self.which, self.state = step, which, state
