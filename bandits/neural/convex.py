@@ -98,6 +98,9 @@ class Program:
             self._gamma.value = gamma
         answers = []
         for lane in range(len(points)) if lanes is None else lanes:
+            if not np.isfinite(points[lane]).all():
+                answers.append(points[lane])
+                continue
             self._set(lane)
             self._point.value = points[lane]
             status = _run(problem, self._excess if hard else lambda: 0.0)

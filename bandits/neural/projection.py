@@ -20,7 +20,7 @@ from . import dual_active_set
 from .closed_forms import nearest_bar, nearest_in_ball, nearest_on_plane, toward_ball
 from .constraints import Ball, Box, Convex, Linear, Member, Ohlc
 from .convex import Program, explain_conflict
-from .errors import InfeasibleError, NumericalError, ShapeError
+from .errors import InfeasibleError, ShapeError
 
 __all__ = ["HARD", "Constraints", "Penalty"]
 
@@ -106,7 +106,7 @@ class Constraints:
         self.project(torch.zeros(self.batch or 1, *self.shape, device=self.device))
 
     def project(self, x: Tensor) -> Tensor:
-        """Nearest points that satisfy all constraints: float64, shape of ``x``.
+        """Nearest points that satisfy all constraints: float64, shape of ``x``; NaN or infinity stays in its sample.
 
         Raises:
             InfeasibleError: There is none.
@@ -171,8 +171,7 @@ class Constraints:
         if self._orthogonal:
             u = torch.minimum(excess / (1 + ridges), upper)
             return flat - self._combine(unit, torch.where(self.equal, u.maximum(-upper), u.clamp_min(0)))
-        if not torch.isfinite(flat).all():
-            raise NumericalError("a sample to be projected holds NaN or infinity")
+        excess = torch.where(excess.isfinite().all(-1, keepdim=True), excess, 0)  # other lanes stay as they are
         products, *arrays = (part.cpu().contiguous().numpy() for part in (self._products, excess, upper, ridges))
         found, status = dual_active_set.multipliers(products, arrays[0], self.equal.cpu().numpy(), *arrays[1:])
         for lane in (status == dual_active_set.INFEASIBLE).nonzero()[0]:
