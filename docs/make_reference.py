@@ -17,7 +17,7 @@ from typing import Any
 
 from docstrings import anchor, described, inline, items, parts, prose, shown, signature
 
-from bandits.experiment import Experiment
+from bandits.neural.trials import NeuralExperiment
 from bandits.registry import Entry, entries
 from bandits.specs import Spec
 
@@ -36,6 +36,9 @@ MODULES: Mapping[str, Sequence[str] | None] = {  # what the page on Python shows
     "bandits.until_separated": None,
     "bandits.analysis": None,
     "bandits.cells": ("CellFacts",),
+    "bandits.neural.trials": None,
+    "bandits.neural.batch": None,
+    "bandits.neural.log": None,
     "bandits.comparison": ("Comparison",),
     "bandits.statistics": None,
     "bandits.plots": None,
@@ -51,6 +54,7 @@ def pages() -> dict[str, str]:
         "agents.md": registered_page("agent", "Agents"),
         "environments.md": registered_page("environment", "Environments"),
         "experiments.md": experiments_page(),
+        "trials.md": registered_page("trial", "Trials"),
         "python.md": python_page(),
         "command-line.md": command_line_page(),
     }
@@ -68,7 +72,7 @@ def index_page(made: Iterable[str]) -> str:
 
 
 def registered_page(kind: Any, title: str) -> str:
-    """Agents or environments: for each file its text, for each name its parameters."""
+    """Agents, environments or trials: for each file its text, for each name its parameters."""
     by_file: dict[str, list[Entry]] = {}
     for entry in built_in(kind):
         by_file.setdefault(entry.target.__module__, []).append(entry)
@@ -160,23 +164,26 @@ def experiments_page() -> str:
     return "\n\n".join(blocks)
 
 
-def sizes(experiment: Experiment) -> str:
+def sizes(experiment: Any) -> str:
     """Table of what an experiment plays, and of its small version."""
     small = experiment.smoked()
     rows = [
-        ("rounds T", f"{experiment.horizon:,}", f"{small.horizon:,}"),
         ("replications R", f"{experiment.replications:,}", f"{small.replications:,}"),
         ("seed", str(experiment.seed), str(small.seed)),
-        ("environments", labels(experiment.environments), labels(small.environments)),
-        ("agents", labels(experiment.agents), labels(small.agents)),
     ]
+    if isinstance(experiment, NeuralExperiment):
+        rows.append(("trials", labels(experiment.trials), labels(small.trials)))
+    else:
+        rows.insert(0, ("rounds T", f"{experiment.horizon:,}", f"{small.horizon:,}"))
+        rows.append(("environments", labels(experiment.environments), labels(small.environments)))
+        rows.append(("agents", labels(experiment.agents), labels(small.agents)))
     same = [(name, full, "the same" if full == little else little) for name, full, little in rows]
     lines = [f"| {name} | {full} | {little} |" for name, full, little in same]
     return "\n".join(["| | full | `--smoke` |", "|---|---|---|", *lines])
 
 
 def labels(specs: Sequence[Spec]) -> str:
-    """Labels of agents or environments."""
+    """Labels of agents, environments or trials."""
     return f"{len(specs)}: " + ", ".join(f"`{escaped(spec.label)}`" for spec in specs)
 
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import BadParameter
 from .options import AsJson, RunPlace, RunPlaces, SkipDamaged
 from .printing import as_records
 
 if TYPE_CHECKING:
     from ..analysis import Log
+    from ..neural.log import NeuralLog
 
 __all__ = ["compare", "export", "plot", "report", "show", "watch"]
 
@@ -24,11 +26,11 @@ def show(
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print mean regret with its 95 % interval, the lower bound, and the ratio of the two.
+    """Print mean regret with its 95 % interval, the lower bound, and the ratio of the two; of neural runs, metrics.
 
     Example: bandits show results/quickstart-20260101T000000Z
     """
-    from ..tables import print_summary
+    from ..tables import print_any_summary
 
     opened = open_logs(places, skip_damaged)
     summary = opened.summary(at)
@@ -36,7 +38,7 @@ def show(
     if as_json:
         print(json.dumps(as_records(summary)))
     else:
-        print_summary(summary)
+        print_any_summary(summary)
         if not summary["replications"].any():
             print(f"note: {opened.why_empty()}", file=sys.stderr)
 
@@ -48,18 +50,34 @@ def compare(
     environment: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this environment; may be repeated.")
     ] = None,
-    column: Annotated[str, typer.Option(help="Log column to compare.")] = "regret",
+    column: Annotated[
+        str | None, typer.Option(help="Log column, or metric; default: regret, of neural runs every metric.")
+    ] = None,
     alpha: Annotated[float, typer.Option(help="Bound on the chance of separating any equal pair.")] = 0.05,
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare every pair of agents on the same replications, corrected for the number of pairs, in plain words.
 
+    Of neural runs, every pair of trials; --agents then names trials.
+
     Example: bandits compare results/quickstart-20260101T000000Z --agents ucb1,kl_ucb
     """
+    from ..analysis import Log
     from ..tables import print_comparisons, print_verdicts
 
     opened = open_logs(places, skip_damaged)
+    if not isinstance(opened, Log):
+        if environment:
+            raise BadParameter("--environment belongs to agents on environments, and this run is of neural trials")
+        found = opened.select(agents.split(",") if agents else None).comparisons(column, at, alpha=alpha)
+        name_damaged(opened)
+        if as_json:
+            print(json.dumps({"pairs": as_records([one.as_row() for one in found])}))
+        else:
+            print_comparisons(found, None)
+        return
+    column = column or "regret"
     chosen = opened.select(agents.split(",") if agents else None, environment)
     found = chosen.comparisons(at, column=column, alpha=alpha)
     best = chosen.best(at, column) if len({facts.noise for facts in chosen.cells}) == 1 else None
@@ -82,7 +100,11 @@ def export(
     places: RunPlaces,
     format_: Annotated[str, typer.Option("--format", help="csv, parquet or latex.")] = "csv",
     table: Annotated[
-        str, typer.Option(help="summary, compare, best, slope, bound, allocation, parameters, or log: every log row.")
+        str,
+        typer.Option(
+            help="summary, compare, best, slope, bound, allocation, parameters, or log: every log row; of neural "
+            "runs summary, compare or log."
+        ),
     ] = "summary",
     at: Annotated[int | None, typer.Option(help="Round; default: the horizon (of log: every round).")] = None,
     out: Annotated[Path | None, typer.Option(help="File; default: print (csv and latex).")] = None,
@@ -175,14 +197,14 @@ def watch(
     follow(place, pause=pause)
 
 
-def open_logs(places: list[str], skip_damaged: bool) -> Log:
+def open_logs(places: list[str], skip_damaged: bool) -> Any:
     """The log of one run or of several as one."""
     from ..analysis import load
 
     return load(places, skip_damaged=skip_damaged)
 
 
-def name_damaged(opened: Log) -> None:
+def name_damaged(opened: Log | NeuralLog) -> None:
     """Say on stderr what was skipped."""
     for name in opened.damaged:
         print(f"skipped, damaged: {name}", file=sys.stderr)

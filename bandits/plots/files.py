@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..analysis import Log, load
+from ..analysis import Log, load_regret
 from ..errors import BadParameter, NotLogged, RunFolderError, UsageError
 from .kinds import draw, kinds_for, taken
 from .style import STYLES, using
@@ -62,7 +62,7 @@ def save(
         width: As for `draw`.
         choices: The other choices of `draw`: agents, environments, log, band, at, reference, against.
     """
-    return _save(load(place, skip_damaged=skip_damaged), place, kind, out, style, width, choices).path
+    return _save(load_regret(place, skip_damaged=skip_damaged), place, kind, out, style, width, choices).path
 
 
 def save_kinds(
@@ -84,7 +84,7 @@ def save_kinds(
         BadParameter: No kind asked for takes one of the choices, or several figures would go into one file.
         NotLogged: The run does not hold a kind that was asked for by name, or none at all.
     """
-    opened = load(place, skip_damaged=skip_damaged)
+    opened = load_regret(place, skip_damaged=skip_damaged)
     names = list(dict.fromkeys(kinds_for(opened) if "all" in kinds else kinds))
     if len(names) > 1 and out is not None and out.suffix:
         raise BadParameter(f"{len(names)} figures do not go into the one file {out}: give --out a folder")

@@ -1,0 +1,125 @@
+"""What a trial is given to run: some replications at once, their noise, a device, models, and a place to log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..protocol import FloatArray
+from .errors import ShapeError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from .cache import ModelCache
+    from .noise import Noise
+
+__all__ = ["Batch"]
+
+T = TypeVar("T")
+
+_digests: dict[Hashable, str] = {}  # of the trained models that this process has loaded
+
+
+class Batch:
+    """Replications that run at once; B of them, always the first axis.
+
+    Args:
+        seed: Seed of the experiment.
+        replications: Numbers of the replications, increasing.
+        device: Where to compute.
+        models: Cache of this process.
+
+    Attributes:
+        seed, replications, device: As given.
+        rows, tensors, weights: What was logged, kept, and which trained models were used.
+    """
+
+    def __init__(
+        self, seed: int, replications: Sequence[int], device: torch.device, models: ModelCache | None = None
+    ) -> None:
+        self.seed, self.replications, self.device = seed, tuple(replications), device
+        self._models = models
+        self.rows: list[tuple[int, str, FloatArray]] = []
+        self.tensors: dict[str, NDArray[Any]] = {}
+        self.weights: list[str] = []
+
+    @property
+    def size(self) -> int:
+        """Number of replications B."""
+        return len(self.replications)
+
+    def noise(self, *salt: int | str, dtype: torch.dtype | None = None) -> Noise:
+        """Random numbers, one stream per replication; another salt is another stream: ``batch.noise("data")``.
+
+        They are float32 unless ``dtype`` says else.
+        """
+        import torch
+
+        from .noise import Noise
+
+        return Noise(self.seed, self.replications, self.device, dtype or torch.float32, salt)
+
+    def model(self, key: Hashable, load: Callable[[], T]) -> T:
+        """The model of that key on this device, loaded once per process while there is room.
+
+        What ``load`` draws from torch's own generator is the same in every process.
+        """
+        if self._models is None:
+            from .cache import ModelCache
+
+            self._models = ModelCache(limit=2**30)
+        return self._models.get(key, load, self.device)
+
+    def trained(self, recipe: str, seed: int = 0, **settings: Any) -> Any:
+        """The trained model of a recipe of `bandits.neural.recipes` on this device.
+
+        It comes from the cache of weights, or is trained now. A trial that says so in ``needs`` finds it there.
+        """
+        from .recipes import trained
+
+        key = ("trained", recipe, seed, tuple(sorted(settings.items())))
+
+        def load() -> Any:
+            found = trained(recipe, seed, self.device, **settings)
+            _digests[key] = f"{recipe}-{found.key}: {found.facts['digest']}"
+            return found.model
+
+        model = self.model(key, load)
+        self.weights.append(_digests[key])
+        return model
+
+    def log(self, step: int, metric: str, values: Tensor | FloatArray | float) -> None:
+        """Log one number per replication, (B,), or one number that holds for all.
+
+        Raises:
+            ShapeError: There is not one number for each replication.
+        """
+        found = _array(values).astype(np.float64)
+        if found.shape not in ((), (self.size,)):
+            raise ShapeError(f"metric '{metric}' has shape {found.shape}, expected one number each, ({self.size},)")
+        self.rows.append((int(step), str(metric), np.broadcast_to(found, (self.size,)).copy()))
+
+    def keep(self, name: str, tensor: Tensor | FloatArray) -> None:
+        """Keep a tensor (B, ...) of the first replications for the report: an image, a series.
+
+        Raises:
+            ShapeError: Its first axis is not the batch.
+        """
+        found = _array(tensor)
+        if found.shape[:1] != (self.size,):
+            raise ShapeError(f"tensor '{name}' has shape {found.shape}, expected ({self.size}, ...)")
+        self.tensors[str(name)] = found
+
+
+def _array(values: Any) -> NDArray[Any]:
+    if hasattr(values, "detach"):  # a tensor: half precision has no counterpart in NumPy
+        values = values.detach().to(device="cpu")
+        return np.asarray(
+            (values.float() if values.element_size() < 4 and values.is_floating_point() else values).numpy()
+        )
+    return np.asarray(values)
