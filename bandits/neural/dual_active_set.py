@@ -34,7 +34,7 @@ __all__ = ["INFEASIBLE", "SOLVED", "STUCK", "multipliers"]
 BoolArray = NDArray[np.bool_]
 
 SOLVED, INFEASIBLE, STUCK = 0, 1, 2
-_TOLERANCE = 1e-10  # of a residual; rows have norm 1, so that it is a distance
+_TOLERANCE = 1e-10  # of a residual, a distance since rows have norm 1; relative to the greatest at first, if above 1
 _DEPENDENT = 1e-11  # squared distance of a unit row to the span of the active rows, below which it is called dependent
 
 
@@ -240,15 +240,17 @@ def _solve_lanes(
     for lane in range(lanes):
         rows = lane if products.shape[0] > 1 else 0
         bound = lane if upper.shape[0] > 1 else 0
+        scale = 1.0
         for i in range(m):
             lower[i] = -upper[bound, i] if equal[i] else 0.0
+            scale = max(scale, abs(excess[lane, i]))
         status[lane] = _solve_lane(
             products[rows],
             excess[lane],
             lower,
             upper[bound],
             ridge[bound],
-            tolerance,
+            tolerance * scale,
             dependent,
             u[lane],
             residual,
