@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bandits import NeuralExperiment, register_experiment, register_trial, trial
+from bandits.neural.trials import Training
+from bandits.specs import Spec
 
 if TYPE_CHECKING:
     from bandits.neural.batch import Batch
+    from bandits.neural.guidance import Restored
 
 _SERIES = ("stocks", "temperatures", "weather", "water_flow", "stock_returns")
 _METHODS = (
@@ -36,13 +39,15 @@ class ConstrainedSeries:
     Args:
         series: ``stocks``, ``temperatures``, ``weather``, ``water_flow`` or ``stock_returns``.
         method: Who answers; ``exact`` draws from the conditional law, which is known for the Gaussian prior alone.
-        prior: ``gaussian``: fitted to the training windows, its noise model exact.
+        prior: ``ts_eps``: a network trained on the training windows. ``gaussian``: fitted to them, exactly denoised.
+        models: Networks that differ by the seed of their training; replication r uses number r modulo this.
+        train_steps: Steps of the training of each.
         samples: Series S of a replication, each with a reference of its own.
         many: Whether the places and values of extremes are asked for, too.
         steps: Steps of the sampler.
         eta: Share of fresh noise in each step.
-        rho: Weight of the guidance of ``diff_time``; 0.1 was best of five on the validation windows.
-        realism: Weight of the model in ``cop``; 3 was best of three on the validation windows.
+        rho: Weight of the guidance of ``diff_time``; 0.1 was best of five on validation windows, with the Gaussian.
+        realism: Weight of the model in ``cop``; 3 was best of three on validation windows, with the Gaussian.
         split: ``test``, or ``validation`` to choose parameters by.
     """
 
@@ -55,7 +60,9 @@ class ConstrainedSeries:
         *,
         series: str = "stocks",
         method: str = "cps",
-        prior: str = "gaussian",
+        prior: str = "ts_eps",
+        models: int = 3,
+        train_steps: int = 4000,
         samples: int = 24,
         many: bool = True,
         steps: int = 25,
@@ -66,12 +73,16 @@ class ConstrainedSeries:
     ) -> None:
         for name, value, known in (
             ("method", method, _METHODS),
-            ("prior", prior, ("gaussian",)),
+            ("prior", prior, ("ts_eps", "gaussian")),
             ("split", split, ("test", "validation")),
             ("series", series, _SERIES),
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        if method == "exact" and prior != "gaussian":
+            raise ValueError("the method exact needs prior='gaussian': no other conditional law is known")
+        if models < 1 or train_steps < 1:
+            raise ValueError(f"models and train_steps must be positive, got {models} and {train_steps}")
         if samples < 2:
             raise ValueError(f"samples must be at least 2, got {samples}")
         if not 1 <= steps <= 1000:
@@ -81,8 +92,14 @@ class ConstrainedSeries:
         if rho < 0 or realism < 0:
             raise ValueError(f"rho and realism must not be negative, got {rho} and {realism}")
         self.series, self.method, self.prior, self.split = series, method, prior, split
+        self.models, self.train_steps = models, train_steps
         self.samples, self.many, self.steps, self.eta = samples, many, steps, eta
         self.rho, self.realism = rho, realism
+
+    def needs(self) -> list[Training]:
+        """The networks, where the prior is one."""
+        settings = {"series": self.series, "steps": self.train_steps}
+        return [Training("ts_eps", seed, settings) for seed in range(self.models) if self.prior == "ts_eps"]
 
     def run(self, batch: Batch) -> None:
         """Log how well constraints are kept, how far the series are from their references, and how rough they are."""
@@ -94,49 +111,69 @@ class ConstrainedSeries:
 
         from .constrained_study import METHODS, constraints_of, gaussian_prior, judge, pick_windows
 
-        series = load_series(self.series)
+        series, schedule = load_series(self.series), linear()
         windows = series.test if self.split == "test" else series.validation
         count = min(self.samples, len(windows))
-        reference = pick_windows(windows, batch.noise("reference"), count)
+        reference = pick_windows(windows, batch.noise("reference"), count).to(batch.device)
         constraints = constraints_of(series, reference, batch.device, many=self.many)
-        schedule, dtype = linear(), torch.float64
-        model = batch.model(("gaussian", self.series), lambda: gaussian_prior(series, schedule, batch.device))
-        streams = [r * self.samples + i for r in batch.replications for i in range(count)]
-        noise = Noise(batch.seed, streams, batch.device, dtype, ["sampling"])
+        seeds = pick_windows(series.train, batch.noise("seeds"), count).to(batch.device)
         method, parameters = METHODS[self.method]
-        if self.method == "cop":
-            seeds = pick_windows(series.train, batch.noise("seeds"), count).to(batch.device)
-            parameters = {**parameters, "seeds": seeds, "realism": self.realism}
-        else:
+        if self.method != "cop":
             parameters = {**parameters, "steps": self.steps, "eta_d": self.eta}
-            if method.__name__ == "diff_time":
-                parameters["rho"] = self.rho
-        answer = method(model, constraints, noise, schedule, **parameters)
+        if method.__name__ == "diff_time":
+            parameters["rho"] = self.rho
 
+        def answer(number: int, replications: list[int]) -> tuple[list[int], Restored]:
+            """Answers of the model of that number to its replications of the batch, and which lanes they are."""
+            lanes = [batch.replications.index(r) * count + i for r in replications for i in range(count)]
+            if self.prior == "gaussian":
+                model = batch.model(("gaussian", self.series), lambda: gaussian_prior(series, schedule, batch.device))
+            else:
+                model = batch.trained("ts_eps", number, series=self.series, steps=self.train_steps)
+            streams = [r * self.samples + i for r in replications for i in range(count)]
+            dtype = torch.float64 if self.prior == "gaussian" else torch.float32
+            noise = Noise(batch.seed, streams, batch.device, dtype, ["sampling"])
+            more = {"seeds": seeds[lanes], "realism": self.realism} if self.method == "cop" else {}
+            return lanes, method(model, constraints.take(lanes), noise, schedule, **parameters, **more)
+
+        numbers = {r: r % self.models if self.prior == "ts_eps" else 0 for r in batch.replications}
+        parts = [
+            answer(number, [r for r in batch.replications if numbers[r] == number])
+            for number in sorted(set(numbers.values()))
+        ]
+        order = torch.tensor([lane for lanes, _ in parts for lane in lanes]).argsort()
         shape = (batch.size, count, *series.shape)
-        x, real = answer.x.reshape(shape), reference.to(batch.device).reshape(shape)
+        x, real = torch.cat([found.x for _, found in parts])[order].reshape(shape), reference.reshape(shape)
         for name, values in judge(series, constraints, x, real).items():
             batch.log(self.steps, name, values)
-        batch.log(self.steps, "forward", answer.forward)
-        batch.log(self.steps, "backward", answer.backward)
-        if "accepted" in answer.flags:
-            batch.log(self.steps, "accepted", answer.flags["accepted"].double().reshape(shape[:2]).mean(1))
+        batch.log(self.steps, "forward", parts[0][1].forward)
+        batch.log(self.steps, "backward", parts[0][1].backward)
+        if self.method == "rejection":
+            accepted = torch.cat([found.flags["accepted"] for _, found in parts])[order].double()
+            batch.log(self.steps, "accepted", accepted.reshape(shape[:2]).mean(1))
         batch.keep("series", series.scaler.restored(x[:, :4]))
         batch.keep("reference", series.scaler.restored(real[:, :4]))
+
+
+def _trials(series: str, prior: str, **parameters: object) -> list[Spec]:
+    methods = [method for method in _METHODS if method != "exact" or prior == "gaussian"]
+    plain = [trial("constrained_series", series=series, method=m, prior=prior, **parameters) for m in methods]
+    noisy = [trial("constrained_series", series=series, method=m, prior=prior, eta=1.0) for m in ("pdm", "cps")]
+    return plain + ([] if parameters else noisy)
 
 
 EXPERIMENT = register_experiment(
     NeuralExperiment(
         name="cps",
         summary="Sampling series under the constraints of real ones: CPS and its baselines on three real data sets.",
-        trials=[
-            trial("constrained_series", series=series, method=method)
-            for series in ("stocks", "temperatures", "weather")
-            for method in _METHODS
-        ],
-        replications=16,
+        trials=[t for s in _SERIES[:3] for prior in ("ts_eps", "gaussian") for t in _trials(s, prior)],
+        replications=18,
         seed=7,
-        smoke={"replications": 2, "*.samples": 8},
+        smoke={
+            "replications": 2,
+            "trials": [t for s in _SERIES[:3] for t in _trials(s, "ts_eps", models=1, train_steps=300, samples=8)]
+            + _trials("stocks", "gaussian", samples=8),
+        },
     )
 )
 

@@ -17,14 +17,15 @@ CPU = torch.device("cpu")
 
 def play(method, replications, **parameters):
     batch = Batch(3, replications, CPU)
-    ConstrainedSeries(series="weather", method=method, samples=3, steps=5, **parameters).run(batch)
+    ConstrainedSeries(**{"series": "weather", "method": method, "samples": 3, "steps": 5, **parameters}).run(batch)
     return {name: values for _, name, values in batch.rows}, batch.tensors
 
 
 def test_the_declaration_names_what_there_is():
     assert set(constrained_series._METHODS) == set(METHODS)
     assert constrained_series._SERIES == SERIES
-    assert len(EXPERIMENT.cells()) == 3 * len(METHODS)
+    assert len(EXPERIMENT.cells()) == 3 * (2 * (len(METHODS) + 2) - 1)
+    assert len(EXPERIMENT.smoked().cells()) == 3 * (len(METHODS) - 1) + len(METHODS)
 
 
 @pytest.mark.parametrize("name", SERIES)
@@ -42,13 +43,30 @@ def test_references_satisfy_what_is_said_of_them(name, many):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_replications_do_not_depend_on_their_batch(method):
-    whole, pictures = play(method, [0, 1, 2])
-    alone, picture = play(method, [1])
+    whole, pictures = play(method, [0, 1, 2], prior="gaussian")
+    alone, picture = play(method, [1], prior="gaussian")
     assert whole.keys() == alone.keys()
     for name, values in whole.items():
         assert alone[name][0] == pytest.approx(values[1], rel=1e-5, abs=1e-7), name
     assert abs(picture["series"][0] - pictures["series"][1]).max() < 1e-5
     assert (whole["violation"] == 0).all() == (method not in ("none", "rejection", "diff_time"))
+
+
+@pytest.mark.parametrize("method", ["cps", "cop"])
+def test_each_replication_has_the_network_of_its_number(method, tmp_path, monkeypatch):
+    monkeypatch.setenv("BANDITS_CACHE", str(tmp_path))
+    networks = {"models": 2, "train_steps": 3}
+    assert [need.seed for need in ConstrainedSeries(**networks).needs()] == [0, 1]
+    assert ConstrainedSeries(prior="gaussian").needs() == []
+    whole, pictures = play(method, [3, 4, 5], **networks)
+    for lane, replication in enumerate([3, 4, 5]):
+        alone, picture = play(method, [replication], **networks)
+        assert alone["dtw"][0] == pytest.approx(whole["dtw"][lane], rel=1e-5)
+        assert abs(picture["series"][0] - pictures["series"][lane]).max() < 1e-4
+    other, _ = play(method, [4], models=1, train_steps=3)
+    assert other["dtw"][0] == pytest.approx(whole["dtw"][1], rel=1e-5), "4 is even: network 0 either way"
+    other, _ = play(method, [3], models=1, train_steps=3)
+    assert other["dtw"][0] != pytest.approx(whole["dtw"][0], rel=1e-5), "3 is odd: network 1, unless there is but one"
 
 
 def test_real_series_are_judged_as_perfect():
@@ -67,6 +85,8 @@ def test_real_series_are_judged_as_perfect():
     [
         ({"series": "traffic"}, "series must be one of"),
         ({"method": "magic"}, "method must be one of"),
+        ({"method": "exact"}, "needs prior='gaussian'"),
+        ({"models": 0}, "models"),
         ({"samples": 1}, "samples"),
         ({"steps": 0}, "steps"),
         ({"eta": 2.0}, "eta"),
