@@ -128,7 +128,7 @@ class Constraints:
             nearest = nearest_on_plane(flat, self.rows, self._inverse, self.bounds)
             self._refuse_inconsistent(nearest)
         else:
-            nearest = self._solve_dual(flat)
+            nearest = self._solve_dual(self._solve_dual(flat))  # again: the first is exact to the size of its input
         return nearest.reshape(x.shape)
 
     def penalised(self, x: Tensor, gamma: float, penalty: Penalty = "sq_dist") -> Tensor:
