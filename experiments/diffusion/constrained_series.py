@@ -2,6 +2,11 @@
 
 Every method samples from the same prior with the same noise, and is asked for series that share with a held-out window
 of prices, temperatures or weather what can be said of it in linear constraints (up to about 150 of them).
+
+What came out at 1500 training steps, one network for each series and six replications of 24 series: every projecting
+method beats free sampling and a projection at the end by far, fresh noise in the steps (eta = 1) helps, and the paper's
+order holds only in part: PDM is as near to the references as CPS is, and nearer on prices. Nearness is not all,
+though: with the Gaussian prior the exact conditional law itself is further from the references than PDM is.
 """
 
 from __future__ import annotations
@@ -177,7 +182,7 @@ EXPERIMENT = register_experiment(
         seed=7,
         smoke={
             "replications": 2,
-            "trials": [t for s in _SERIES[:3] for t in _trials(s, "ts_eps", models=1, train_steps=300, samples=8)]
+            "trials": [t for s in _SERIES[:3] for t in _trials(s, "ts_eps", models=1, train_steps=200, samples=8)]
             + _trials("stocks", "gaussian", samples=8),
         },
     )
