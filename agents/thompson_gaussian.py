@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from bandits.arrays import empty, full, zeros
 from bandits.errors import UnsupportedProblem
 from bandits.kernels import HUGE, kernel
 from bandits.philox import Key, normal_pair
@@ -86,12 +87,12 @@ class ThompsonGaussian:
     def __init__(self, problem: Problem, streams: Streams, *, scale: float | None = None) -> None:
         shape = (problem.n_arms, streams.size)
         self.scale = noise_scale(problem, scale)
-        self.mean, self.pulls = np.zeros(shape), np.zeros(shape)
-        self.width = np.full(shape, HUGE)
+        self.mean, self.pulls = zeros(shape), zeros(shape)
+        self.width = full(shape, HUGE)
         self._key = streams.agent.key
-        self._normals = np.empty((2, streams.size))
-        self._action = np.empty(streams.size, dtype=np.int64)
-        self._best = np.empty(streams.size)
+        self._normals = empty((2, streams.size))
+        self._action = empty(streams.size, np.int64)
+        self._best = empty(streams.size)
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
@@ -106,8 +107,10 @@ class ThompsonGaussian:
 def noise_scale(problem: Problem, scale: float | None) -> FloatArray:
     """Sub-Gaussian constant of each arm (K,): as given, else the noise level, else half the interval's width."""
     if scale is not None:
-        if not 0.0 < scale < np.inf:
-            raise ValueError(f"scale must be positive, got {scale}: it is the standard deviation of one reward")
+        if not 0.0 < scale <= 1e75:
+            raise ValueError(
+                f"scale must be positive and at most 1e75, got {scale}: it is the standard deviation of one reward"
+            )
         return np.full(problem.n_arms, float(scale))
     if problem.noise_sd is not None:
         return np.asarray(problem.noise_sd, dtype=np.float64)
