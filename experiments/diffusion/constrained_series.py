@@ -157,8 +157,9 @@ class ConstrainedSeries:
         if self.method == "rejection":
             accepted = torch.cat([found.flags["accepted"] for _, found in parts])[order].double()
             batch.log(self.steps, "accepted", accepted.reshape(shape[:2]).mean(1))
-        batch.keep("series", series.scaler.restored(x[:, :4]))
-        batch.keep("reference", series.scaler.restored(real[:, :4]))
+        first = torch.stack([x[:, 0], real[:, 0]], -1)  # (B, L, C, 2)
+        scale, shift = series.scaler.scale.to(first)[-1], series.scaler.shift.to(first)[-1]
+        batch.keep(f"{series.channels[-1]}, answer and reference", first[:, :, -1] * scale + shift)
 
 
 def _trials(series: str, prior: str, **parameters: object) -> list[Spec]:

@@ -107,5 +107,7 @@ def judge(series: RealSeries, constraints: Constraints, x: Tensor, reference: Te
     measures = {name: values.reshape(x.shape[:2]).mean(1) for name, values in each.items()}
     measures["worst_violation"] = largest.reshape(x.shape[:2]).amax(1)
     pairs = zip(x, reference, strict=True)
-    measures["frechet"] = torch.tensor([frechet_distance(series_features(a), series_features(b)) for a, b in pairs])
+    measures["frechet"] = torch.tensor(
+        [frechet_distance(series_features(a), series_features(b)) for a, b in pairs], dtype=torch.float64
+    )
     return measures

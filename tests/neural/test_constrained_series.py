@@ -21,6 +21,11 @@ def play(method, replications, **parameters):
     return {name: values for _, name, values in batch.rows}, batch.tensors
 
 
+def only(tensors):
+    (tensor,) = tensors.values()
+    return tensor
+
+
 def test_the_declaration_names_what_there_is():
     assert set(constrained_series._METHODS) == set(METHODS)
     assert constrained_series._SERIES == SERIES
@@ -48,7 +53,8 @@ def test_replications_do_not_depend_on_their_batch(method):
     assert whole.keys() == alone.keys()
     for name, values in whole.items():
         assert alone[name][0] == pytest.approx(values[1], rel=1e-5, abs=1e-7), name
-    assert abs(picture["series"][0] - pictures["series"][1]).max() < 1e-5
+    assert abs(only(picture)[0] - only(pictures)[1]).max() < 1e-5
+    assert only(pictures).shape == (3, 24, 2)
     assert (whole["violation"] == 0).all() == (method not in ("none", "rejection", "diff_time"))
 
 
@@ -62,7 +68,7 @@ def test_each_replication_has_the_network_of_its_number(method, tmp_path, monkey
     for lane, replication in enumerate([3, 4, 5]):
         alone, picture = play(method, [replication], **networks)
         assert alone["dtw"][0] == pytest.approx(whole["dtw"][lane], rel=1e-5)
-        assert abs(picture["series"][0] - pictures["series"][lane]).max() < 1e-4
+        assert abs(only(picture)[0] - only(pictures)[lane]).max() < 1e-4
     other, _ = play(method, [4], models=1, train_steps=3)
     assert other["dtw"][0] == pytest.approx(whole["dtw"][1], rel=1e-5), "4 is even: network 0 either way"
     other, _ = play(method, [3], models=1, train_steps=3)
