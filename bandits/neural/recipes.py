@@ -233,7 +233,7 @@ RECIPES: dict[str, Any] = {
         _VAE(),
         _Eps("lat_eps", _eps(6000, 384, codec="ae16", codec_steps=3000)),
         _Eps("pix_eps", _eps(6000, 384)),
-        _Eps("unet_eps", _eps(3000, 32, network="unet")),
+        _Eps("unet_eps", _eps(3000, 16, network="unet", batch=128)),
         _Eps("ts_eps", _eps(4000, 512, series="stocks")),
     )
 }

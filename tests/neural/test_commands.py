@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from bandits import load
@@ -135,6 +138,19 @@ def test_doctor_says_what_fits(bandits, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: "Imaginary 9000")
     found = {check["name"]: check["found"] for check in bandits("doctor", "--json").json}
     assert found["GPU 0"].startswith("Imaginary 9000, 30.0 of 80.0 GiB free; fits float32 models of 8.1 billion")
+
+
+def test_the_schema_page_names_every_column_of_a_neural_run(run):
+    page = (Path(__file__).parents[2] / "docs/log-schema.md").read_text()
+    documented = set(re.findall(r"^\| `(log|tensors|cells): (\w+)` \| (\S.*?) \|", page, flags=re.M))
+    written = set()
+    for kind, path in (("cells", "cells.parquet"), ("log", "log/*/*.parquet"), ("tensors", "tensors/*/*.parquet")):
+        schema = pq.read_schema(next(run.glob(path)))
+        written |= {(kind, field.name, str(field.type)) for field in schema}
+    assert documented == written
+    part = next(run.glob("log/*/*.parquet"))
+    said = json.loads(pq.read_schema(part).metadata[b"bandits"])
+    assert set(said) == {"device", "torch", "batches", "weights", "notes"}
 
 
 def test_list_names_trials_beside_the_rest(bandits):
