@@ -35,7 +35,7 @@ def as_svg(figure: Figure, dpi: int = 150) -> str:
     from matplotlib import rc_context
 
     text = io.StringIO()
-    metadata = {"Date": None, "Creator": "bandits", "Title": str(figure.get_label()) or None}
+    metadata = {"Date": None, "Creator": "bandits", "Title": str(figure.get_label())}
     with rc_context({"svg.hashsalt": STYLES["default"].rc["svg.hashsalt"]}):
         figure.savefig(text, format="svg", metadata=metadata, dpi=dpi)
     return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text.getvalue())
