@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bandits.arrays import empty, zeros
 from bandits.errors import UnsupportedProblem
-from bandits.kernels import HUGE, argmax, argmax_random, kernel
+from bandits.kernels import HUGE, argmax, argmax_random, kernel, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
@@ -33,7 +34,7 @@ def update_means(
     The mean is the ratio of sum and pulls, not a running mean: arms with the same record tie exactly.
     """
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         n, total = pulls[a, b] + 1.0, reward_sum[a, b] + reward[b]
         pulls[a, b] = n
         reward_sum[a, b] = total
@@ -62,13 +63,13 @@ class IndexPolicy:
 
     def __init__(self, problem: Problem, streams: Streams, tie: Tie = "first") -> None:
         shape = (problem.n_arms, streams.size)
-        self.pulls = np.zeros(shape)
-        self.reward_sum = np.zeros(shape)
-        self.mean = np.zeros(shape)
+        self.pulls = zeros(shape)
+        self.reward_sum = zeros(shape)
+        self.mean = zeros(shape)
         self._tie = streams.ties if tie == "random" else None
-        self._index = np.empty(shape)
-        self._action = np.empty(streams.size, dtype=np.int64)
-        self._best = np.empty(streams.size)
+        self._index = empty(shape)
+        self._action = empty(streams.size, np.int64)
+        self._best = empty(streams.size)
         self._unplayed = 1
 
     def index(self, t: int, out: FloatArray) -> None:

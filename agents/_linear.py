@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from bandits.arrays import empty
 from bandits.errors import UnsupportedProblem
 from bandits.kernels import argmax, argmax_random, inner_products, kernel
 from bandits.protocol import Context, Feedback, FloatArray, IntArray, Problem
@@ -101,10 +102,10 @@ class LinearPolicy:
         self.n_arms, size, d = problem.n_arms, streams.size, self.context.n_features
         self.models = self.regression(copies * n_models, d, size, ridge)
         self._tie = streams.ties if tie == "random" else None
-        self._x = np.empty((d, 1, size))
-        self._chosen, self._ones = np.empty((d, size)), np.ones(size)
-        self._scores, self._squares = np.empty((self.n_arms, size)), np.empty((self.n_arms, size))
-        self._action, self._best = np.empty(size, dtype=np.int64), np.empty(size)
+        self._x = empty((d, 1, size))
+        self._chosen, self._ones = empty((d, size)), np.ones(size)
+        self._scores, self._squares = empty((self.n_arms, size)), empty((self.n_arms, size))
+        self._action, self._best = empty(size, np.int64), empty(size)
 
     def score(self, t: int, x: FloatArray, out: FloatArray) -> None:
         """Write the predicted mean of every arm: x is (d, K, B) or (d, 1, B), out (K, B)."""

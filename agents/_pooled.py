@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.arrays import empty, full, zeros
 from bandits.errors import UnsupportedProblem
-from bandits.kernels import HUGE, argmax, argmax_random, inverse_root, kernel
+from bandits.kernels import HUGE, argmax, argmax_random, inverse_root, kernel, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
@@ -113,7 +114,7 @@ def absorb_seen(
     for k in range(seen.shape[0]):
         if visible[k]:
             for b in range(action.size):
-                weight[b] = weights[k, action[b]]
+                weight[b] = weights[k, place(action[b])]
             absorb_arm(weight, seen[k], information[k], mean[k], width[k])
 
 
@@ -128,7 +129,7 @@ def absorb_own(
 ) -> None:
     """Absorb the reward of the arm that was played, where nothing else is seen."""
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         information[a, b] += weights[a]
         root = inverse_root(information[a, b])
         width[a, b] = root
@@ -158,12 +159,12 @@ class PooledPolicy:
     ) -> None:
         self.side = SideInformation(problem)
         self.n_arms, shape = problem.n_arms, (problem.n_arms, streams.size)
-        self.information, self.mean, self.width = np.zeros(shape), np.zeros(shape), np.full(shape, 1e100)
+        self.information, self.mean, self.width = zeros(shape), zeros(shape), full(shape, 1e100)
         self.mean[~self.side.visible], self.width[~self.side.visible] = -HUGE, 0.0
         weights = self.side.precision if weights is None else weights
         self._weights, self._own_weights = np.ascontiguousarray(weights.T), np.diag(weights).copy()
         self._tie = streams.ties if tie == "random" else None
-        self._action, self._best = np.empty(streams.size, dtype=np.int64), np.empty(streams.size)
+        self._action, self._best = empty(streams.size, np.int64), empty(streams.size)
 
     def choose(self, t: int) -> IntArray:
         """Choose one arm per replication once every visible arm was seen: int64, shape (B,)."""

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.arrays import empty, full, zeros
 from bandits.errors import UnsupportedProblem
-from bandits.kernels import HUGE, inline, kernel, log
+from bandits.kernels import HUGE, inline, kernel, log, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.streams import Streams
 
@@ -85,7 +86,7 @@ def take_arms(arms: IntArray, slot: IntArray, action: IntArray) -> None:
     """The arm in each chosen slot: arms (N, A, B), slot and action (N, B)."""
     for i in range(slot.shape[0]):
         for b in range(slot.shape[1]):
-            action[i, b] = arms[i, slot[i, b], b]
+            action[i, b] = arms[i, place(slot[i, b]), b]
 
 
 @kernel
@@ -105,11 +106,11 @@ def absorb_slots(
     for i in range(slot.shape[0]):
         m = table[i]
         for b in range(slot.shape[1]):
-            s = slot[i, b]
+            s = place(slot[i, b])
             n = pulls[m, s, b] + 1.0
             pulls[m, s, b] = n
             reward_sum[m, s, b] += reward[i, b]
-            width[m, s, b] = roots[int(n)] if n < roots.size else 1.0 / np.sqrt(n)
+            width[m, s, b] = roots[place(n)] if n < roots.size else 1.0 / np.sqrt(n)
 
 
 class ActiveArms:
@@ -131,12 +132,12 @@ class ActiveArms:
         per_lane = arms if arms.ndim == 3 else arms[:, :, None]
         shape = (problem.n_learners, arms.shape[1], streams.size)
         self.arms = np.array(np.broadcast_to(per_lane, shape))
-        self.pulls, self.reward_sum = np.zeros(shape), np.zeros(shape)
-        self.width = np.full(shape, HUGE)
+        self.pulls, self.reward_sum = zeros(shape), zeros(shape)
+        self.width = full(shape, HUGE)
         self._learner = np.arange(shape[0])
-        self._slot = np.empty((shape[0], shape[2]), dtype=np.int64)
-        self._action = np.empty_like(self._slot)
-        self._best, self._at = np.empty(shape[2]), np.empty(shape[2])
+        self._slot = empty((shape[0], shape[2]), np.int64)
+        self._action = empty(self._slot.shape, np.int64)
+        self._best, self._at = empty(shape[2]), empty(shape[2])
         self._roots = inverse_roots(1024)
 
     def act(self, t: int, context: Any = None) -> IntArray:

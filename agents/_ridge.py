@@ -18,6 +18,7 @@ import math
 
 import numpy as np
 
+from bandits.arrays import empty, zeros
 from bandits.protocol import FloatArray, IntArray
 
 from ._packed import (
@@ -59,12 +60,12 @@ class Ridge:
         self.ridge, self.d = checked_ridge(ridge), n_features
         n = n_features * (n_features + 1) // 2
         diagonal = [i * (i + 1) // 2 + i for i in range(n_features)]
-        self.gram, self.inverse = np.zeros((n_models, n, size)), np.zeros((n_models, n, size))
+        self.gram, self.inverse = zeros((n_models, n, size)), zeros((n_models, n, size))
         self.gram[:, diagonal], self.inverse[:, diagonal] = ridge, 1.0 / ridge
-        self.moment, self.theta = np.zeros((n_features, n_models, size)), np.zeros((n_features, n_models, size))
-        self.log_det = np.zeros((n_models, size))
-        self._u, self._row, self._residual = np.empty((n_features, size)), np.empty(size), np.empty(size)
-        self._taken = [np.empty((table.shape[0], size)) for table in self._tables] if n_models > 1 else []
+        self.moment, self.theta = zeros((n_features, n_models, size)), zeros((n_features, n_models, size))
+        self.log_det = zeros((n_models, size))
+        self._u, self._row, self._residual = empty((n_features, size)), empty(size), empty(size)
+        self._taken = [empty((table.shape[0], size)) for table in self._tables] if n_models > 1 else []
 
     @property
     def _tables(self) -> list[FloatArray]:
@@ -95,7 +96,7 @@ class Ridge:
         """Every 1000 rounds, compute inverse, theta and log_det from gram and moment."""
         if t % REFRESH:
             return
-        lower = np.empty_like(self.gram[0])
+        lower = empty(self.gram[0].shape)
         for m, gram in enumerate(self.gram):
             cholesky(gram, self.d, self.ridge, lower)
             theta = self.moment[:, m].copy()
@@ -120,7 +121,7 @@ class Posterior(Ridge):
     def __init__(self, n_models: int, n_features: int, size: int, ridge: float) -> None:
         super().__init__(n_models, n_features, size, ridge)
         self.lower = np.sqrt(self.gram)
-        self._factor = np.empty_like(self.gram[0])
+        self._factor = empty(self.gram[0].shape)
 
     def add(self, model: IntArray, x: FloatArray, reward: FloatArray, weight: FloatArray) -> None:
         """Add one observation to gram and moment alone, in the model of each lane: x is (d, B), the rest (B,)."""

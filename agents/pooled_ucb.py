@@ -29,6 +29,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.arrays import empty
 from bandits.kernels import kernel, log
 from bandits.protocol import FloatArray, IntArray, Problem
 from bandits.registry import register_agent
@@ -82,17 +83,18 @@ class PooledUCB(PooledPolicy):
             raise ValueError(f"c must be at least 0 and finite, got {c}: it makes exploration larger")
         PooledPolicy.__init__(self, problem, streams, tie, weights=weights)
         self.c = c
-        self._index, self._second = np.empty_like(self.mean), np.empty(streams.size)
+        self._index, self._second = empty(self.mean.shape), empty(streams.size)
+        self._ones = np.ones(self.n_arms)
         self._any_blind = bool(self.side.blind.any())
 
     def index(self, t: int, out: FloatArray) -> None:
         """Write every arm's index for round t, shape (K, B)."""
-        ucb1.write_index(self.mean, self.width, self._factor(t), out)
+        ucb1.write_index(self.mean, self.width, self._ones, self._factor(t), out)
 
     def choose(self, t: int) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
         if self._tie is None and not self._any_blind:
-            ucb1.choose(self.mean, self.width, self._factor(t), self._action, self._best)
+            ucb1.choose(self.mean, self.width, self._ones, self._factor(t), self._action, self._best)
             return self._action
         self.index(t, self._index)
         action = self.largest(t, self._index)
@@ -101,6 +103,8 @@ class PooledUCB(PooledPolicy):
             ask_observers(self._index, self.mean, side.blind, side.best_observer, action, self._second)
         return action
 
-    def _factor(self, t: int) -> FloatArray:
-        log_t = log(float(t))
-        return np.full(self.n_arms, math.sqrt(2.0 * (log_t + self.c * log(max(log_t, 1.0)))))
+    def _factor(self, t: int) -> float:
+        f = log_t = log(float(t))
+        if self.c:
+            f += self.c * log(max(log_t, 1.0))
+        return math.sqrt(2.0 * f)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from bandits.arrays import empty, full, zeros
 from bandits.errors import UnsupportedProblem
 from bandits.kernels import HUGE, kernel
 from bandits.philox import Key, normal_pair
@@ -86,12 +87,12 @@ class ThompsonGaussian:
     def __init__(self, problem: Problem, streams: Streams, *, scale: float | None = None) -> None:
         shape = (problem.n_arms, streams.size)
         self.scale = noise_scale(problem, scale)
-        self.mean, self.pulls = np.zeros(shape), np.zeros(shape)
-        self.width = np.full(shape, HUGE)
+        self.mean, self.pulls = zeros(shape), zeros(shape)
+        self.width = full(shape, HUGE)
         self._key = streams.agent.key
-        self._normals = np.empty((2, streams.size))
-        self._action = np.empty(streams.size, dtype=np.int64)
-        self._best = np.empty(streams.size)
+        self._normals = empty((2, streams.size))
+        self._action = empty(streams.size, np.int64)
+        self._best = empty(streams.size)
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from bandits.kernels import kernel, log
+from bandits.arrays import zeros
+from bandits.kernels import kernel, log, place
 from bandits.protocol import Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_agent
 from bandits.streams import Streams
@@ -32,22 +33,48 @@ MAX_TABLE = 2**20  # entries of the table of roots; the few arms played more oft
 
 
 @kernel
-def write_index(mean: FloatArray, width: FloatArray, factor: FloatArray, out: FloatArray) -> None:
-    """``mean + factor * width``, where width is 1 / sqrt(pulls): (K, B), factor is (K,)."""
+def write_index(mean: FloatArray, width: FloatArray, scale: FloatArray, factor: float, out: FloatArray) -> None:
+    """``mean + factor * scale * width``, where width is 1 / sqrt(pulls): (K, B), scale is (K,)."""
     for k in range(mean.shape[0]):
+        factor_k = factor * scale[k]
         for b in range(mean.shape[1]):
-            out[k, b] = mean[k, b] + factor[k] * width[k, b]
+            out[k, b] = mean[k, b] + factor_k * width[k, b]
 
 
 @kernel
-def choose(mean: FloatArray, width: FloatArray, factor: FloatArray, action: IntArray, best: FloatArray) -> None:
-    """`write_index` and argmax in one pass, the lowest arm winning a tie."""
+def choose(
+    mean: FloatArray, width: FloatArray, scale: FloatArray, factor: float, action: IntArray, best: FloatArray
+) -> None:
+    """`write_index` and argmax in one pass, the lowest arm winning a tie.
+
+    Three arms at a time: ``action`` and the scratch row ``best`` (B,) are read and written a third as often.
+    """
+    n_arms = mean.shape[0]
+    by_three = n_arms - (n_arms - 1) % 3
+    factor0 = factor * scale[0]
     for b in range(action.size):
-        best[b] = mean[0, b] + factor[0] * width[0, b]
+        best[b] = mean[0, b] + factor0 * width[0, b]
         action[b] = 0
-    for k in range(1, mean.shape[0]):
+    for k in range(1, by_three, 3):
+        factor0, factor1, factor2 = factor * scale[k], factor * scale[k + 1], factor * scale[k + 2]
         for b in range(action.size):
-            index = mean[k, b] + factor[k] * width[k, b]
+            leader, arm = best[b], action[b]
+            index = mean[k, b] + factor0 * width[k, b]
+            better = index > leader
+            leader = index if better else leader
+            arm = k if better else arm
+            index = mean[k + 1, b] + factor1 * width[k + 1, b]
+            better = index > leader
+            leader = index if better else leader
+            arm = k + 1 if better else arm
+            index = mean[k + 2, b] + factor2 * width[k + 2, b]
+            better = index > leader
+            best[b] = index if better else leader
+            action[b] = k + 2 if better else arm
+    for k in range(by_three, n_arms):
+        factor0 = factor * scale[k]
+        for b in range(action.size):
+            index = mean[k, b] + factor0 * width[k, b]
             better = index > best[b]
             best[b] = index if better else best[b]
             action[b] = k if better else action[b]
@@ -65,12 +92,12 @@ def absorb(
 ) -> None:
     """Update sum, pulls, mean and width of the arm that was played; ``inverse_roots[n]`` is 1 / sqrt(n)."""
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         n, total = pulls[a, b] + 1.0, reward_sum[a, b] + reward[b]
         pulls[a, b] = n
         reward_sum[a, b] = total
         mean[a, b] = total / n
-        width[a, b] = inverse_roots[int(n)] if n < inverse_roots.size else 1.0 / np.sqrt(n)
+        width[a, b] = inverse_roots[place(n)] if n < inverse_roots.size else 1.0 / np.sqrt(n)
 
 
 @register_agent("ucb1", source="Auer et al. (2002), Fig. 1")
@@ -98,18 +125,18 @@ class UCB1(IndexPolicy):
             raise ValueError(f"c must be positive and finite, got {c}: with c <= 0 UCB1 never explores")
         super().__init__(problem, streams, tie)
         self.c, self.scale = c, reward_scale(problem, scale)
-        self.width = np.zeros_like(self.mean)  # 1 / sqrt(pulls), renewed only where an arm was played
+        self.width = zeros(self.mean.shape)  # 1 / sqrt(pulls), renewed only where an arm was played
         self._inverse_roots = inverse_roots(1024)
 
     def index(self, t: int, out: FloatArray) -> None:
         """Write every arm's index."""
-        write_index(self.mean, self.width, self._factor(t), out)
+        write_index(self.mean, self.width, self.scale, self._factor(t), out)
 
     def act(self, t: int, context: Any = None) -> IntArray:
         """Choose one arm per replication: int64, shape (B,)."""
         if self._unplayed or self._tie is not None:
             return super().act(t)
-        choose(self.mean, self.width, self._factor(t), self._action, self._best)
+        choose(self.mean, self.width, self.scale, self._factor(t), self._action, self._best)
         return self._action
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:
@@ -118,8 +145,8 @@ class UCB1(IndexPolicy):
             self._inverse_roots = inverse_roots(2 * t)
         absorb(self.mean, self.pulls, self.reward_sum, self.width, self._inverse_roots, action, feedback.reward)
 
-    def _factor(self, t: int) -> FloatArray:
-        return self.scale * math.sqrt(self.c * log(t))
+    def _factor(self, t: int) -> float:
+        return math.sqrt(self.c * log(t))
 
 
 def inverse_roots(size: int) -> FloatArray:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from llvmlite import ir
-from numba import config, float64, int64, njit
+from numba import config, float64, int64, njit, uint64
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -37,6 +37,7 @@ __all__ = [
     "kernel",
     "log",
     "log1p",
+    "place",
     "power",
 ]
 
@@ -203,6 +204,13 @@ def inverse_root(x: float) -> float:
     return result
 
 
+@inline
+def place(k: int) -> int:
+    """An arm or slot as an index: unsigned, so that no time goes into indices that count from the end."""
+    result: int = uint64(k)
+    return result
+
+
 @kernel
 def argmax(index: FloatArray, action: IntArray, best: FloatArray) -> None:
     """Write the lowest arm with the largest index, per lane: index (K, B), action (B,), best is scratch (B,)."""
@@ -251,4 +259,4 @@ def inner_products(x: FloatArray, y: FloatArray, out: FloatArray) -> None:
 def count_pulls(action: IntArray, pulls: IntArray) -> None:
     """Count one more pull of each lane's action: pulls (K, B)."""
     for b in range(action.size):
-        pulls[action[b], b] += 1
+        pulls[place(action[b]), b] += 1

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import philox
+from .arrays import empty
 from .errors import BadParameter
 from .kernels import inline, kernel, log
 from .philox import Key, Word, block, box_muller, choose, gamma_at, gamma_trial, permute, unit
@@ -142,7 +143,7 @@ class Stream:
         _check(0 <= t < 2**32, "round t must lie in [0, 2^32)", t)
         start, rows = self._blocks.get(kind, (-_ROUNDS, None))
         if rows is None or not start <= t < start + _ROUNDS:
-            rows = np.empty((_ROUNDS, self.size)) if rows is None else rows
+            rows = empty((_ROUNDS, self.size)) if rows is None else rows
             start = t - t % _ROUNDS
             fill(rows, self.key, start, kind)
             self._blocks[kind] = (start, rows)
@@ -238,7 +239,7 @@ class Stream:
         _check(0 <= t < 2**32, "round t must lie in [0, 2^32)", t)
         _check(0 <= n <= 2**24, "a round has at most 2^24 slots", n)
         if out is None:
-            return np.empty((n, self.size))
+            return empty((n, self.size))
         fits = out.shape == (n, self.size) and out.dtype == np.float64 and out.flags.c_contiguous
         _check(fits, f"out must be contiguous float64 of shape {(n, self.size)}", (out.dtype, out.shape))
         return out

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bandits.kernels import kernel
+from bandits.arrays import empty
+from bandits.kernels import kernel, place
 from bandits.protocol import Bound, Feedback, FloatArray, IntArray
 from bandits.streams import Stream, Streams
 
@@ -93,7 +94,7 @@ def gaussian_round(
     """Reward ``mean + sd * noise`` and gap of each lane's action; means and gaps are (K, 1) or (K, B)."""
     per_lane = 0 if means.shape[1] == 1 else 1
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         reward[b] = means[a, b * per_lane] + sd[a] * noise[b]
         regret[b] = gaps[a, b * per_lane]
 
@@ -110,7 +111,7 @@ def bernoulli_round(
     """Reward 1 where the uniform lies below the action's mean, else 0; means and gaps are (K, 1) or (K, B)."""
     per_lane = 0 if means.shape[1] == 1 else 1
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         reward[b] = 1.0 if uniform[b] < means[a, b * per_lane] else 0.0
         regret[b] = gaps[a, b * per_lane]
 
@@ -129,7 +130,7 @@ class Arms:
 
     def __init__(self, streams: Streams, means: FloatArray, sd: FloatArray | None) -> None:
         self._noise = streams.reward
-        self._feedback = Feedback(np.empty(streams.size), np.empty(streams.size))
+        self._feedback = Feedback(empty(streams.size), empty(streams.size))
         self.sd = sd
         self.set_means(means)
 

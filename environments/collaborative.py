@@ -25,7 +25,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bandits.kernels import kernel
+from bandits.arrays import empty
+from bandits.kernels import kernel, place
 from bandits.network import Design, Network
 from bandits.philox import Key, normal_pair, uniform_pair
 from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
@@ -72,10 +73,10 @@ def pay(
         mean, z = means[bandit[learners[g]]], noise[learners[g]]
         if sd < 0.0:
             for b in range(arm.shape[1]):
-                reward[g, b] = 1.0 if z[b] < mean[arm[g, b]] else 0.0
+                reward[g, b] = 1.0 if z[b] < mean[place(arm[g, b])] else 0.0
         else:
             for b in range(arm.shape[1]):
-                reward[g, b] = mean[arm[g, b]] + sd * z[b]
+                reward[g, b] = mean[place(arm[g, b])] + sd * z[b]
 
 
 @kernel
@@ -84,7 +85,7 @@ def take_gaps(gaps: FloatArray, bandit: IntArray, action: IntArray, regret: Floa
     for i in range(action.shape[0]):
         gap = gaps[bandit[i]]
         for b in range(action.shape[1]):
-            regret[i, b] = gap[action[i, b]]
+            regret[i, b] = gap[place(action[i, b])]
 
 
 @register_environment("collaborative", source="Chawla, Vial, Shakkottai and Srikant (2023)")
@@ -177,10 +178,11 @@ class Collaborative:
         self._sd = sd if self._gaussian else -1.0
         self._key = streams.reward.key
         shape = (n_learners, streams.size)
-        self._noise = np.empty(shape)
+        self._noise = empty(shape)
         self._noise_round = 0
-        self._feedback = Feedback(np.empty(shape), np.empty(shape))
+        self._feedback = Feedback(empty(shape), empty(shape))
         self._has_played, self._played = np.zeros(n_learners, dtype=np.bool_), np.empty(shape, dtype=np.int64)
+        self._in_turn = False  # whether anybody has played in this round yet
         self._everyone = np.arange(n_learners)
         self._holds: Any = None
         self.problem = Problem(
@@ -197,10 +199,10 @@ class Collaborative:
 
     def step(self, t: int, action: IntArray) -> Feedback:
         """Play one round of all learners: action, reward and regret are (N, B)."""
-        if self._has_played.any():
+        if self._in_turn:
             if (action != self._played)[self._has_played].any():
                 raise ValueError("a learner played in turn, and its action is another arm now")
-            self._has_played[:] = False
+            self._has_played[:] = self._in_turn = False
         self._draw(t)
         out = self._feedback
         pay(self.means, self._sd, self.bandit, self._everyone, action, self._noise, out.reward)
@@ -215,7 +217,7 @@ class Collaborative:
         """
         if self._has_played[learners].any():
             raise ValueError(f"one of the learners {learners.tolist()} has played in this round: each plays once")
-        self._has_played[learners] = True
+        self._has_played[learners] = self._in_turn = True
         self._played[learners] = arm
         self._draw(t)
         reward = np.empty(arm.shape)

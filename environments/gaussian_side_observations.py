@@ -21,8 +21,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bandits.arrays import empty
 from bandits.information_lp import gaps, lower_bound
-from bandits.kernels import kernel
+from bandits.kernels import kernel, place
 from bandits.philox import Key, normal_pair
 from bandits.protocol import Bound, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
@@ -45,7 +46,7 @@ def draw_pair(key: Key, t: int, pair: int, x: FloatArray, y: FloatArray) -> None
 def observe_arm(mean: float, sd: FloatArray, action: IntArray, noise: FloatArray, out: FloatArray) -> None:
     """``mean + sd[action] * noise``, 0 where sd is negative, which stands for infinity: sd is (K,), the rest (B,)."""
     for b in range(action.size):
-        level = sd[action[b]]
+        level = sd[place(action[b])]
         out[b] = mean + level * noise[b] if level >= 0.0 else 0.0
 
 
@@ -69,7 +70,7 @@ def play_round(
             draw_pair(key, t, k // 2, noise[0], noise[1])
         observe_arm(means[k], sd[k], action, noise[k % 2], observations[k])
     for b in range(action.size):
-        a = action[b]
+        a = place(action[b])
         reward[b] = observations[a, b]
         regret[b] = gaps[a]
 
@@ -138,9 +139,9 @@ class GaussianSideObservations:
         self._gaps = self.means.max() - self.means
         self._levels = np.ascontiguousarray(np.where(np.isfinite(self.sigma), self.sigma, -1.0).T)  # row: arm seen
         self._key = streams.reward.key
-        self._noise = np.empty((2, streams.size))
-        self._observations = np.empty((n_arms, streams.size))
-        self._feedback = Feedback(np.empty(streams.size), np.empty(streams.size), self._observations)
+        self._noise = empty((2, streams.size))
+        self._observations = empty((n_arms, streams.size))
+        self._feedback = Feedback(empty(streams.size), empty(streams.size), self._observations)
         self._best = np.full(streams.size, int(np.argmax(self.means)), dtype=np.int64)
         own = np.ascontiguousarray(np.diag(self.sigma))
         self.problem = Problem(

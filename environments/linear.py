@@ -24,6 +24,7 @@ from typing import Literal
 
 import numpy as np
 
+from bandits.arrays import empty
 from bandits.kernels import exp, inner_products, inverse_root, kernel
 from bandits.protocol import Context, Feedback, FloatArray, IntArray, Problem
 from bandits.registry import register_environment
@@ -139,11 +140,11 @@ class Linear:
         self.theta, norm = _parameter(streams, parameter, n_arms, d, disjoint or shared, parameter_norm)
         self._context_stream, self._noise = streams.context, streams.reward
         self._sd = noise_levels(sd, n_arms) if link == "identity" else None
-        self._scratch = np.empty(streams.size)
-        self._best = np.empty(streams.size, dtype=np.int64)
-        self.means, self._gaps = np.empty((n_arms, streams.size)), np.empty((n_arms, streams.size))
-        self._feedback = Feedback(np.empty(streams.size), np.empty(streams.size))
-        self._x = np.empty(self._shape)
+        self._scratch = empty(streams.size)
+        self._best = empty(streams.size, np.int64)
+        self.means, self._gaps = empty((n_arms, streams.size)), empty((n_arms, streams.size))
+        self._feedback = Feedback(empty(streams.size), empty(streams.size))
+        self._x = empty(self._shape)
         if given is not None:
             self._x[:] = given.T[:, :, None]
         elif fixed:
@@ -263,7 +264,7 @@ def _parameter(
     if given is None:
         n = n_arms if disjoint else 1
         theta = streams.instance.normals(0, d * n).reshape(d, n, streams.size)
-        to_sphere(theta, norm, np.empty(streams.size))
+        to_sphere(theta, norm, empty(streams.size))
         return theta, norm
     per_arm = len(given) > 0 and isinstance(given[0], Sequence)
     if disjoint and not per_arm:
