@@ -22,7 +22,7 @@ from ..errors import BanditsError, UsageError
 from . import asking, playing, results
 
 if TYPE_CHECKING:
-    from ..experiment import Experiment
+    from ..declarations import Declaration
 
 __all__ = ["COMMANDS", "app", "main", "main_of_experiment"]
 
@@ -83,7 +83,7 @@ def _print_warning(message: Warning | str, *place: Any, **more: Any) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
-def main_of_experiment(experiment: Experiment) -> NoReturn:
+def main_of_experiment(experiment: Declaration) -> NoReturn:
     """``python my_experiment.py [options of bandits run]``: run the experiment of the script that calls this."""
     script = getattr(sys.modules["__main__"], "__file__", None)
     main(["run", script or experiment.name, *sys.argv[1:]])

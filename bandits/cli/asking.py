@@ -15,7 +15,7 @@ __all__ = ["bench", "bound", "doctor", "list_"]
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="agents, environments or experiments; default: all.")] = "all",
+    what: Annotated[str, typer.Argument(help="agents, environments, experiments or trials; default: all.")] = "all",
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:
@@ -26,9 +26,14 @@ def list_(
     from ..registry import Kind, entries
 
     load_plugins(plugin)
-    kinds: dict[str, Kind] = {"agents": "agent", "environments": "environment", "experiments": "experiment"}
+    kinds: dict[str, Kind] = {
+        "agents": "agent",
+        "environments": "environment",
+        "experiments": "experiment",
+        "trials": "trial",
+    }
     if what != "all" and what not in kinds:
-        raise BadParameter(f"there is no list of '{what}': ask for agents, environments or experiments")
+        raise BadParameter(f"there is no list of '{what}': ask for {', '.join(list(kinds)[:-1])} or trials")
     chosen = [what] if what != "all" else list(kinds)
     listed = {group: entries(kinds[group]) for group in chosen}
     if as_json:

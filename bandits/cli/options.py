@@ -12,6 +12,8 @@ __all__ = [
     "AsJson",
     "Backend",
     "Batch",
+    "Device",
+    "GpusPerJob",
     "Margin",
     "MaxReplications",
     "Plugins",
@@ -56,5 +58,9 @@ Backend = Annotated[str, typer.Option(help="auto, serial, pool or ray.")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default: all cores.")]
 RayAddress = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address.")]
 Batch = Annotated[int | None, typer.Option(min=1, help="Replications that play as one batch; never changes a result.")]
+Device = Annotated[str, typer.Option(help="Of neural trials: auto (a GPU where there is one), cpu or cuda.")]
+GpusPerJob = Annotated[
+    float | None, typer.Option(help="Of neural trials: share of a GPU per worker; default: as the trial says.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 WithReport = Annotated[bool, typer.Option("--report", help="Write report.html and figures at the end.")]

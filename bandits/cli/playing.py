@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import BadParameter
-from ..requests import adjust, choose_agents, find_experiment, load_plugins, parse_assignment
+from ..requests import adjust, choose_agents, choose_trials, find_experiment, load_plugins, parse_assignment
 from .options import (
     Alpha,
     AsJson,
     Backend,
     Batch,
+    Device,
+    GpusPerJob,
     Margin,
     MaxReplications,
     Plugins,
@@ -27,6 +30,7 @@ from .options import (
 from .printing import conclude
 
 if TYPE_CHECKING:
+    from ..neural.trials import NeuralExperiment
     from ..progress import Progress
     from ..scheduler import Settings
 
@@ -58,6 +62,9 @@ def run(
     alpha: Alpha = None,
     margin: Margin = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Run the small version.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Run neural trials at full size on a CPU, too.")] = False,
+    device: Device = "auto",
+    gpus_per_job: GpusPerJob = None,
     backend: Backend = "auto",
     workers: Workers = None,
     ray_address: RayAddress = None,
@@ -72,7 +79,28 @@ def run(
     Example: bandits run quickstart --smoke --set ucb1.c=1.0 --agent my_agent --plugin my_agent.py
     """
     load_plugins(plugin)
+    from ..neural.trials import NeuralExperiment
+    from ..runs import start
+
+    settings = make_settings(backend, workers, ray_address, device, gpus_per_job)
     declared = find_experiment(experiment)
+    if isinstance(declared, NeuralExperiment):
+        regret_only = {
+            "horizon": horizon,
+            "checkpoints": checkpoints,
+            "every": every,
+            "agent": add_agent,
+            "pulls": pulls,
+            "per-learner": per_learner,
+            "until-separated": until_separated,
+        }
+        refuse_for_neural(regret_only)
+        trials = declare_trials(declared, settings, smoke, full, replications, seed, only, set_, sweep)
+        finished = start(trials, out, settings, make_progress(None, quiet), batch)
+        conclude(finished, report=report, as_json=as_json)
+        return
+    if full:
+        raise BadParameter("--full belongs to neural experiments: others run at full size without it")
     if smoke:
         declared = declared.smoked()
     declared = adjust(
@@ -87,7 +115,6 @@ def run(
     extras = {"pulls": pulls, "learners": per_learner}
     if any(extras.values()):
         declared = declared.replace(extras=tuple(name for name, wanted in extras.items() if wanted))
-    settings = make_settings(backend, workers, ray_address)
     if until_separated:
         from ..until_separated import Design, start_until_separated
 
@@ -99,8 +126,6 @@ def run(
         )
     else:
         refuse_without_looks(max_replications, alpha, margin)
-        from ..runs import start
-
         finished = start(declared, out, settings, make_progress(declared.horizon, quiet), batch)
     conclude(finished, report=report, as_json=as_json)
 
@@ -115,6 +140,8 @@ def resume(
     backend: Backend = "auto",
     workers: Workers = None,
     ray_address: RayAddress = None,
+    device: Device = "auto",
+    gpus_per_job: GpusPerJob = None,
     batch: Batch = None,
     plugin: Plugins = [],
     report: WithReport = False,
@@ -130,8 +157,10 @@ def resume(
     from ..runs import resume as resume_run
 
     _, _, experiment = reopen(place)
-    settings = make_settings(backend, workers, ray_address)
+    settings = make_settings(backend, workers, ray_address, device, gpus_per_job)
     if until_separated:
+        if experiment.horizon is None:
+            refuse_for_neural({"until-separated": True})
         if replications is not None:
             raise BadParameter("--replications and --until-separated both say how long to go on: give one of them")
         from ..until_separated import continue_until_separated
@@ -154,10 +183,14 @@ def resume(
 def verify(
     place: RunPlace,
     sample: Annotated[int, typer.Option(min=1, help="Replications to replay per cell.")] = 3,
+    device: Device = "auto",
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:
     """Replay a sample of replications, one at a time, and compare every bit with the log.
+
+    Neural trials are replayed in the batches that they were run in; on another device, or with another torch, numbers
+    may differ by a relative 1e-5.
 
     Example: bandits verify results/quickstart-20260101T000000Z --sample 10
     """
@@ -167,21 +200,63 @@ def verify(
     from ..runs import verify as verify_run
     from ..tables import print_finding
 
-    findings = verify_run(place, sample, (lambda finding: None) if as_json else print_finding)
+    report = (lambda finding: None) if as_json else print_finding
+    findings = verify_run(place, sample, report, make_settings("serial", None, None, device))
     if as_json:
         print(json.dumps([asdict(f) | {"ok": f.ok} for f in findings]))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
 
-def make_settings(backend: str, workers: int | None, ray_address: str | None) -> Settings:
-    """Check backend and workers."""
+def make_settings(
+    backend: str,
+    workers: int | None,
+    ray_address: str | None,
+    device: str = "auto",
+    gpus_per_job: float | None = None,
+) -> Settings:
+    """Check backend, workers and device."""
     from ..scheduler import Settings
 
-    return Settings(backend, workers, ray_address)  # type: ignore[arg-type]  # it refuses other names itself
+    return Settings(backend, workers, ray_address, device, gpus_per_job)  # type: ignore[arg-type]  # it refuses others
 
 
-def make_progress(horizon: int, quiet: bool) -> Progress:
+def declare_trials(
+    declared: NeuralExperiment,
+    settings: Settings,
+    smoke: bool,
+    full: bool,
+    replications: int | None,
+    seed: int | None,
+    only: list[str],
+    set_: list[str],
+    sweep: list[str],
+) -> NeuralExperiment:
+    """A neural experiment as asked for, at the size that fits the device; says on stderr what that is."""
+    from ..neural.devices import need_torch
+    from ..neural.sizes import sized
+
+    need_torch(f"experiment '{declared.name}'")
+    declared, remark = sized(choose_trials(declared, only), settings, smoke=smoke, full=full)
+    if remark is not None:
+        print(remark, file=sys.stderr)
+    given = {"replications": replications, "seed": seed}
+    declared = declared.replace(**{name: value for name, value in given.items() if value is not None})
+    for item in set_:
+        declared = declared.override(*parse_assignment(item))
+    for item in sweep:
+        declared = declared.sweep(*parse_assignment(item))
+    return declared
+
+
+def refuse_for_neural(asked: dict[str, Any]) -> None:
+    """Say what belongs to agents on environments."""
+    for name, value in asked.items():
+        if value:
+            raise BadParameter(f"--{name} belongs to agents on environments, and this experiment runs neural trials")
+
+
+def make_progress(horizon: int | None, quiet: bool) -> Progress:
     """Progress on stderr."""
     from ..progress import make_progress as make
 

@@ -33,10 +33,10 @@ def conclude(finished: Run, *, report: bool, as_json: bool) -> None:
         print(facts_as_json(finished))
     elif not finished.interrupted:
         from ..analysis import load
-        from ..tables import print_summary, print_verdicts
+        from ..tables import print_any_summary, print_verdicts
 
         opened = load(finished.place)
-        print_summary(opened.summary())
+        print_any_summary(opened.summary())
         if (verdicts := opened.verdicts()) is not None:
             print_verdicts(verdicts)
         print(f"run     {finished.place}  ({finished.wall_s:.1f} s)")

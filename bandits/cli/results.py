@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from .printing import as_records
 
 if TYPE_CHECKING:
     from ..analysis import Log
+    from ..neural.log import NeuralLog
 
 __all__ = ["compare", "export", "plot", "report", "show", "watch"]
 
@@ -24,11 +25,11 @@ def show(
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print mean regret with its 95 % interval, the lower bound, and the ratio of the two.
+    """Print mean regret with its 95 % interval, the lower bound, and the ratio of the two; of neural runs, metrics.
 
     Example: bandits show results/quickstart-20260101T000000Z
     """
-    from ..tables import print_summary
+    from ..tables import print_any_summary
 
     opened = open_logs(places, skip_damaged)
     summary = opened.summary(at)
@@ -36,7 +37,7 @@ def show(
     if as_json:
         print(json.dumps(as_records(summary)))
     else:
-        print_summary(summary)
+        print_any_summary(summary)
         if not summary["replications"].any():
             print(f"note: {opened.why_empty()}", file=sys.stderr)
 
@@ -154,14 +155,14 @@ def watch(
     follow(place, pause=pause)
 
 
-def open_logs(places: list[str], skip_damaged: bool) -> Log:
+def open_logs(places: list[str], skip_damaged: bool) -> Any:
     """The log of one run or of several as one."""
     from ..analysis import load
 
     return load(places, skip_damaged=skip_damaged)
 
 
-def name_damaged(opened: Log) -> None:
+def name_damaged(opened: Log | NeuralLog) -> None:
     """Say on stderr what was skipped."""
     for name in opened.damaged:
         print(f"skipped, damaged: {name}", file=sys.stderr)

@@ -11,7 +11,8 @@ BanditsError
 │   └── WeightsNotFound             no such folder of weights; nothing is ever downloaded unasked
 └── PlayError
     ├── OperatorError               an operator whose adjoint is not its adjoint
-    └── NumericalError              NaN or infinity in a network, a loss or a gradient
+    ├── NumericalError              NaN or infinity in a network, a loss or a gradient
+    └── ProjectionError             no solver brought a sample into its constraints
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = [
     "InfeasibleError",
     "NumericalError",
     "OperatorError",
+    "ProjectionError",
     "RangeError",
     "ScheduleError",
     "ShapeError",
@@ -69,6 +71,10 @@ class AdapterError(BadParameter):
 
 class WeightsNotFound(BadParameter):
     """No folder of weights at the place named."""
+
+
+class ProjectionError(PlayError):
+    """No solver brought a sample into its constraints; a sample that breaks them is never returned instead."""
 
 
 class OperatorError(PlayError):
