@@ -16,10 +16,17 @@ OPERATORS = ("random", "box", "pool", "gaussian_blur", "motion_blur")
 METHODS = ("zero_fill", "ddrm", "mcg", "dps", "latent_dps", "gml_dps", "psld", "stsl_biased", "stsl")
 
 
+def options(method: str, operator: str) -> dict[str, str]:
+    """How a measurement is put back: by the pseudo-inverse where A^T A is a projection but for its scale."""
+    if operator == "pool" and method in ("zero_fill", "psld", "mcg"):
+        return {"projection": "pinv"}
+    return {"projection": "adjoint"} if method == "mcg" else {}
+
+
 def restorations(name: str, control: str) -> list[Spec]:
     """Every method on every operator, and the control."""
     return [
-        trial(name, method=method, operator=operator, steps=STEPS.get(method, 200))
+        trial(name, method=method, operator=operator, steps=STEPS.get(method, 200), options=options(method, operator))
         for operator in OPERATORS
         for method in (control, *METHODS)
     ]
