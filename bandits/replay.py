@@ -19,10 +19,12 @@ class Replayed:
     Attributes:
         same: Whether the rows are the same.
         tolerance: Largest relative difference that counts as the same; 0 means to the bit.
+        why: Why the two cannot be the same, where that is known.
     """
 
     same: bool
     tolerance: float = 0.0
+    why: str = ""
 
 
 def compare_rows(logged: Any, played: Any, tolerance: float = 0.0) -> Replayed:

@@ -279,6 +279,7 @@ class Finding:
         differing: Those whose log differs: in any bit, or by more than the tolerance.
         missing: Replications that the run still lacks.
         tolerance: 0 where bits were compared; else the largest relative difference allowed, on another device.
+        why: Why they differ, where that is known.
     """
 
     cell: str
@@ -287,6 +288,7 @@ class Finding:
     differing: list[int]
     missing: int
     tolerance: float = 0.0
+    why: str = ""
 
     @property
     def ok(self) -> bool:
@@ -321,15 +323,16 @@ def verify(
         parts = folder.parts(cell.key)
         present = [r for part in parts for r in range(part.first, part.last + 1)]
         chosen = _spread(present, sample)
-        differing, tolerance = [], 0.0
+        differing, tolerance, why = [], 0.0, ""
         for r in chosen:
             part = next(part for part in parts if part.first <= r <= part.last)
             replayed = _replay(folder, jobs[cell.key], part, r)
             tolerance = max(tolerance, replayed.tolerance)
             if not replayed.same:
                 differing.append(r)
+                why = replayed.why or why
         missing = cell.replications - len(set(present))
-        finding = Finding(cell.key, cell.label, chosen, differing, missing, tolerance)
+        finding = Finding(cell.key, cell.label, chosen, differing, missing, tolerance, why)
         findings.append(finding)
         report(finding)
     return findings
@@ -339,8 +342,8 @@ def _replay(folder: RunFolder, job: Job, part: Part, replication: int) -> Replay
     """Run one replication again and say whether its log is the same."""
     try:
         return job.replay(folder.read_part(part), replication)
-    except (PlayError, RunFolderError):
-        return Replayed(False)
+    except (PlayError, RunFolderError) as error:
+        return Replayed(False, why=str(error))
 
 
 def _spread(values: Sequence[int], count: int) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -166,9 +167,10 @@ def run_jobs(
                             if job.key not in failed:  # one report per broken cell is enough
                                 yield task
 
-            for result in backend.run(tasks()):
-                _settle(result, folder, outcome, failed, progress)
-                on_part(outcome)
+            with _telling_news(todo, progress):
+                for result in backend.run(tasks()):
+                    _settle(result, folder, outcome, failed, progress)
+                    on_part(outcome)
     except KeyboardInterrupt:
         outcome.interrupted = True
     return outcome
@@ -266,6 +268,29 @@ def _settle(result: Result, folder: RunFolder, outcome: Outcome, failed: set[str
     outcome.seconds[key] = outcome.seconds.get(key, 0.0) + result.seconds
     outcome.done[key] = outcome.done.get(key, 0) + task.count
     progress.advance(key, task.count, result.seconds)
+
+
+@contextmanager
+def _telling_news(jobs: Sequence[Job], progress: Progress) -> Iterator[None]:
+    """Pass on what long tasks say meanwhile: those of jobs that have ``news(since) -> line or None``."""
+    telling = [job for job in jobs if hasattr(job, "news")]
+    over, since = threading.Event(), time.time()
+
+    def look() -> None:
+        told: dict[str, str] = {}
+        while not over.wait(2.0):
+            for job in telling:
+                line = job.news(since)
+                if line is not None and told.get(job.key) != line:
+                    told[job.key] = line
+                    progress.say(f"  {job.label}: {line}")
+
+    if telling:
+        threading.Thread(target=look, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @contextmanager

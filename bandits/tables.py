@@ -221,6 +221,8 @@ def print_finding(finding: Finding) -> None:
         print(f"EMPTY    {finding.label}: nothing to compare{lacks}")
     elif finding.differing:
         print(f"DIFFERS  {finding.label}: replications {finding.differing} do not match their log{lacks}")
+        if finding.why:
+            print(f"         {finding.why}")
     else:
         how = "every bit" if not finding.tolerance else f"within {finding.tolerance:g}, on another device or torch"
         print(f"same     {finding.label}: {len(finding.replications)} replications, {how}{lacks}")

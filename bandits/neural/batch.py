@@ -19,6 +19,8 @@ __all__ = ["Batch"]
 
 T = TypeVar("T")
 
+_digests: dict[Hashable, str] = {}  # of the trained models that this process has loaded
+
 
 class Batch:
     """Replications that run at once; B of them, always the first axis.
@@ -31,6 +33,7 @@ class Batch:
 
     Attributes:
         seed, replications, device: As given.
+        rows, tensors, weights: What was logged, kept, and which trained models were used.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Batch:
         self._models = models if models is not None else ModelCache(limit=2**30)
         self.rows: list[tuple[int, str, FloatArray]] = []
         self.tensors: dict[str, NDArray[Any]] = {}
+        self.weights: list[str] = []
 
     @property
     def size(self) -> int:
@@ -56,6 +60,24 @@ class Batch:
         What ``load`` draws from torch's own generator is the same in every process.
         """
         return self._models.get(key, load, self.device)
+
+    def trained(self, recipe: str, seed: int = 0, **settings: Any) -> Any:
+        """The trained model of a recipe of `bandits.neural.recipes` on this device.
+
+        It comes from the cache of weights, or is trained now. A trial that says so in ``needs`` finds it there.
+        """
+        from .recipes import trained
+
+        key = ("trained", recipe, seed, tuple(sorted(settings.items())))
+
+        def load() -> Any:
+            found = trained(recipe, seed, self.device, **settings)
+            _digests[key] = f"{recipe}-{found.key}: {found.facts['digest']}"
+            return found.model
+
+        model = self.model(key, load)
+        self.weights.append(_digests[key])
+        return model
 
     def log(self, step: int, metric: str, values: Tensor | FloatArray | float) -> None:
         """Log one number per replication, (B,), or one number that holds for all.

@@ -129,6 +129,7 @@ class TrialJob:
                 "device": describe(device),
                 "torch": str(torch.__version__),
                 "batches": [[batch.replications[0], batch.size] for batch in batches],
+                "weights": sorted({weights for batch in batches for weights in batch.weights}),
                 "notes": notes,
             }
         return Output(_rows(batches), _kept(batches, self.cell.keep), facts)
@@ -140,6 +141,9 @@ class TrialJob:
         """
         then = facts_of(logged)
         now = self._run([(first, count) for first, count in then["batches"] if first <= replication < first + count])
+        if now.facts["weights"] != then["weights"]:
+            lacking = ", ".join(sorted(set(then["weights"]) - set(now.facts["weights"])))
+            return Replayed(False, why=f"the weights here are others than those used then ({lacking})")
         same_place = all(now.facts[name] == then[name] for name in ("device", "torch"))
         mine = pc.equal(now.rows["replication"], replication)
         rows = logged.filter(pc.equal(logged["replication"], replication)).replace_schema_metadata(None)

@@ -24,11 +24,11 @@ from ..protocol import FloatArray, IntArray
 from ..specs import written
 from ..statistics import Method, mean_interval
 from ..store import RunFolder
+from .trials import TrainingCell, TrialCell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .trials import TrialCell
 
 __all__ = ["NeuralLog", "TrialFacts", "cell_table", "open_log"]
 
@@ -45,21 +45,19 @@ _CELLS = pa.schema(
 )
 
 
-def cell_table(cells: Sequence[TrialCell]) -> pa.Table:
+def cell_table(cells: Sequence[TrialCell | TrainingCell]) -> pa.Table:
     """Describe cells for cells.parquet."""
-    rows = [
-        {
-            "cell": cell.key,
-            "kind": "trial",
-            "trial": cell.label,
-            "trial_name": cell.trial.name,
-            "parameters": json.dumps(written(cell.trial.parameters)),
-            "replications": cell.replications,
-            "seed": str(cell.seed),
-        }
-        for cell in cells
-    ]
-    return pa.Table.from_pylist(rows, schema=_CELLS)
+    return pa.Table.from_pylist([_row(cell) for cell in cells], schema=_CELLS)
+
+
+def _row(cell: TrialCell | TrainingCell) -> dict[str, Any]:
+    common = {"cell": cell.key, "trial": cell.label, "replications": cell.replications, "seed": str(cell.seed)}
+    if isinstance(cell, TrialCell):
+        parameters = json.dumps(written(cell.trial.parameters))
+        return common | {"kind": "trial", "trial_name": cell.trial.name, "parameters": parameters}
+    training = cell.training
+    parameters = json.dumps(training.parameters)
+    return common | {"kind": "training", "trial_name": training.recipe, "parameters": parameters}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..scheduler import Settings
     from .batch import Batch
 
-__all__ = ["NeuralExperiment", "Training", "Trial", "TrialCell", "trial"]
+__all__ = ["NeuralExperiment", "Training", "TrainingCell", "Trial", "TrialCell", "trial"]
 
 
 class Trial(Protocol):
@@ -81,6 +81,40 @@ class Training:
         """What a person calls it."""
         inside = "".join(f", {name}={value}" for name, value in self.settings.items())
         return f"train {self.recipe}(seed={self.seed}{inside})"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Seed and settings as plain data."""
+        return {"seed": self.seed, **written(self.settings)}
+
+
+@dataclass(frozen=True)
+class TrainingCell:
+    """The training of a model that trials of an experiment need; it has one replication, and its log is the curve.
+
+    Attributes:
+        training: What to train.
+    """
+
+    training: Training
+    seed: int = 0
+    replications: ClassVar[int] = 1
+    replays: ClassVar[bool] = False
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return self.training.label
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Label of the training."""
+        return {"training": self.training.label}
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what the cell is."""
+        return key_of({"training": self.training.recipe, "parameters": self.training.parameters})
 
 
 @dataclass(frozen=True)
@@ -208,46 +242,60 @@ class NeuralExperiment:
             trials += changed if spec.name in meant else [spec]
         return self.replace(trials=trials)
 
-    def plan(self) -> tuple[list[TrialCell], list[Any]]:
+    def plan(self) -> tuple[list[TrialCell | TrainingCell], list[Any]]:
         """Build every trial once, which checks its parameters: the cells, and an empty list of pairs left out.
+
+        The models that trials need come first, each once.
 
         Raises:
             UsageError: A name or a parameter is wrong, or a trial is declared twice.
         """
         cells: dict[str, TrialCell] = {}
+        trainings: dict[str, TrainingCell] = {}
         for spec in self.trials:
-            if not hasattr(spec.build(), "run"):
+            built = spec.build()
+            if not hasattr(built, "run"):
                 raise BadParameter(f"trial {spec.label} has no method run(batch)")
+            for training in built.needs() if hasattr(built, "needs") else ():
+                trainings.setdefault(TrainingCell(training).key, TrainingCell(training))
             cell = TrialCell(spec, self.seed, self.replications, self.keep)
             if cell.key in cells:
                 raise BadParameter(f"{cell.label} is declared twice: remove one, or change a parameter")
             cells[cell.key] = cell
-        return list(cells.values()), []
+        return [*trainings.values(), *cells.values()], []
 
     def cells(self) -> list[TrialCell]:
         """Every trial, checked."""
-        return self.plan()[0]
+        return [cell for cell in self.plan()[0] if isinstance(cell, TrialCell)]
 
     horizon: ClassVar[None] = None
     stream_version: ClassVar[int] = NOISE_VERSION
 
-    def cell_table(self, cells: Sequence[TrialCell]) -> pa.Table:
+    def cell_table(self, cells: Sequence[TrialCell | TrainingCell]) -> pa.Table:
         """What cells.parquet says of the cells."""
         from .log import cell_table
 
         return cell_table(cells)
 
-    def stages(self, cells: Sequence[TrialCell], settings: Settings, batch: int | None = None) -> list[list[Job]]:
-        """A job for each cell, all in one stage."""
+    def stages(
+        self, cells: Sequence[TrialCell | TrainingCell], settings: Settings, batch: int | None = None
+    ) -> list[list[Job]]:
+        """A job for each cell: trainings, then trials. Models are trained on the CPU where no trial wants a GPU."""
         from .devices import device_for
         from .jobs import TrialJob
+        from .training_jobs import TrainingJob
 
-        jobs: list[Job] = []
+        trials: list[Job] = []
+        most = 0.0
         for cell in cells:
-            device = device_for(settings, cell.gpus)
-            share = cell.gpus if settings.gpus_per_job is None else settings.gpus_per_job
-            jobs.append(TrialJob(cell, device, share if device == "cuda" else 0.0, batch))
-        return [jobs]
+            if isinstance(cell, TrialCell):
+                device = device_for(settings, cell.gpus)
+                share = 0.0 if device == "cpu" else settings.gpus_per_job or cell.gpus
+                most = max(most, share)
+                trials.append(TrialJob(cell, device, share, batch))
+        where = "cuda" if most else "cpu"
+        trainings: list[Job] = [TrainingJob(cell, where, most) for cell in cells if isinstance(cell, TrainingCell)]
+        return [stage for stage in (trainings, trials) if stage]
 
     def as_json(self) -> dict[str, Any]:
         """The declaration as resolved: plain data that `from_json` reads back."""

@@ -1,0 +1,243 @@
+"""Small models that are trained on the spot, by name.
+
+    name      what                                                   data
+    ae16      autoencoder of two perceptrons, 16 latents             digits
+    vae16     the same with a Gaussian posterior                     digits
+    lat_eps   noise predictor on the latents of ``ae16``             latents of the digits
+    pix_eps   noise predictor on pixels, a perceptron                digits
+    unet_eps  noise predictor on pixels, a convolutional network     digits
+    ts_eps    noise predictor on windows of a real series            see `bandits.neural.series`
+
+    model = trained("lat_eps", seed=1).model
+
+Sizes and steps of ``ae16``, ``lat_eps``, ``pix_eps`` and ``ts_eps`` are those of the project's specification; it leaves
+open what "L2" of the autoencoder is: here, the mean square of the latents. Every recipe states what its model must
+reach; one that does not is not used. With other settings than the recipe's own it is measured, and asked for nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UnknownName, did_you_mean
+from .data import load_digits
+from .networks import VAE, Autoencoder, EpsMLP, EpsUNet, mlp, time_features
+from .noise import Noise
+from .schedule import Schedule, ddim_step, linear, tweedie
+from .training import Draws, Trained, code_of, obtain, place_of, with_changes
+
+__all__ = ["RECIPES", "is_trained", "mmd", "sample", "schedule_of", "trained"]
+
+
+def trained(
+    name: str,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    report: Callable[[str], None] = lambda line: None,
+    **changes: Any,
+) -> Trained:
+    """The trained model of a recipe, from the cache or trained now; ``changes`` are settings: ``steps=200``.
+
+    Raises:
+        UnknownName: There is no such recipe.
+        BadParameter: It has no such setting.
+        PlayError: What was trained does not reach what the recipe states.
+    """
+    if name not in RECIPES:
+        raise UnknownName(f"no recipe is called '{name}'.{did_you_mean(name, RECIPES)} There are {', '.join(RECIPES)}")
+    return obtain(RECIPES[name], seed, changes, device, report)
+
+
+def is_trained(name: str, seed: int = 0, **changes: Any) -> bool:
+    """Whether the cache has the model, and whatever model its data come from; nothing is trained to find out."""
+    recipe = RECIPES.get(name)
+    if recipe is None:
+        return False
+    settings = with_changes(recipe, changes)
+    if "codec" in settings and not is_trained(settings["codec"], seed, steps=settings["codec_steps"]):
+        return False
+    return place_of(recipe, settings, seed, recipe.data(settings, seed)).with_suffix(".json").is_file()
+
+
+def schedule_of(settings: Mapping[str, Any]) -> Schedule:
+    """The noise schedule that a noise predictor was trained for."""
+    return linear(int(settings["times"]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Codec:
+    """An autoencoder: squared error of pixels, latents blurred by noise and kept small."""
+
+    name: str = "ae16"
+    settings: Mapping[str, Any] = field(
+        default_factory=lambda: {
+            "steps": 3000, "batch": 128, "rate": 1e-3, "average": 0.0, "latent": 16, "width": 256, "depth": 3,
+            "blur": 0.05, "l2": 1e-3,
+        }
+    )  # fmt: skip
+    uses: tuple[Any, ...] = (Autoencoder, mlp, load_digits)
+
+    def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
+        return load_digits().train
+
+    def build(self, settings: Mapping[str, Any], data: Tensor) -> nn.Module:
+        return Autoencoder(tuple(data.shape[1:]), settings["latent"], settings["width"], settings["depth"])
+
+    def loss(self, model: nn.Module, x: Tensor, draws: Draws, settings: Mapping[str, Any]) -> Tensor:
+        assert isinstance(model, Autoencoder)
+        z = model.encode(x)
+        blurred = z + settings["blur"] * draws.normal_like(z)
+        loss: Tensor = (model.decode(blurred) - x).square().mean() + settings["l2"] * z.square().mean()
+        return loss
+
+    def finish(self, model: nn.Module, data: Tensor) -> None:
+        assert isinstance(model, Autoencoder)
+        model.scale.copy_(1.0 / model.encode(data).std())
+
+    def gates(self, model: nn.Module, settings: Mapping[str, Any], seed: int) -> dict[str, tuple[float, float]]:
+        assert isinstance(model, Autoencoder)
+        x = load_digits().test
+        error = float((model.decode(model.encode(x)) - x).square().mean())
+        return {"round_trip_mse": (error, 0.03)}
+
+
+@dataclass(frozen=True, eq=False)
+class _VAE(_Codec):
+    """A variational autoencoder: squared error, and ``beta`` times the divergence from the standard normal."""
+
+    name: str = "vae16"
+    settings: Mapping[str, Any] = field(
+        default_factory=lambda: {
+            "steps": 3000, "batch": 128, "rate": 1e-3, "average": 0.0, "latent": 16, "width": 256, "depth": 3,
+            "beta": 1e-3,
+        }
+    )  # fmt: skip
+    uses: tuple[Any, ...] = (VAE, Autoencoder, mlp, load_digits)
+
+    def build(self, settings: Mapping[str, Any], data: Tensor) -> nn.Module:
+        return VAE(tuple(data.shape[1:]), settings["latent"], settings["width"], settings["depth"])
+
+    def loss(self, model: nn.Module, x: Tensor, draws: Draws, settings: Mapping[str, Any]) -> Tensor:
+        assert isinstance(model, VAE)
+        mean, log_variance = model.posterior(x)
+        z = mean + (0.5 * log_variance).exp() * draws.normal_like(mean)
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
+        loss: Tensor = (model.decode(z) - x).square().mean() + settings["beta"] * divergence
+        return loss
+
+
+@dataclass(frozen=True, eq=False)
+class _Eps:
+    """A noise predictor: squared error of the noise, at times drawn evenly."""
+
+    name: str
+    settings: Mapping[str, Any]
+    uses: tuple[Any, ...] = (EpsMLP, EpsUNet, mlp, time_features, linear, load_digits)
+
+    def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
+        if "series" in settings:
+            from .series import load_series
+
+            return load_series(settings["series"]).train.float()
+        x = load_digits().train
+        if "codec" not in settings:
+            return x
+        codec = trained(settings["codec"], seed, steps=settings["codec_steps"]).model
+        assert isinstance(codec, Autoencoder)
+        return codec.encode(x)
+
+    def build(self, settings: Mapping[str, Any], data: Tensor) -> nn.Module:
+        if settings.get("network") == "unet":
+            return EpsUNet(data.shape[1], settings["width"])
+        return EpsMLP(math.prod(data.shape[1:]), settings["width"], settings["depth"])
+
+    def loss(self, model: nn.Module, x: Tensor, draws: Draws, settings: Mapping[str, Any]) -> Tensor:
+        t = draws.integers(settings["times"], len(x))
+        alphas = torch.tensor(schedule_of(settings).alphas, dtype=x.dtype, device=x.device)[t]
+        alphas = alphas.reshape(-1, *[1] * (x.dim() - 1))
+        noise = draws.normal_like(x)
+        noisy = alphas.sqrt() * x + (1 - alphas).sqrt() * noise
+        loss: Tensor = (model(noisy, t) - noise).square().mean()
+        return loss
+
+    def finish(self, model: nn.Module, data: Tensor) -> None:
+        pass
+
+    def gates(self, model: nn.Module, settings: Mapping[str, Any], seed: int) -> dict[str, tuple[float, float]]:
+        """How far samples are from held-out data, against how far the training data are."""
+        held_out = self._held_out(settings, seed)
+        found = sample(model, held_out.shape[1:], schedule_of(settings), len(held_out), steps=50, seed=seed)
+        return {"mmd": (mmd(found, held_out), _MOST_MMD[self.name])}
+
+    def _held_out(self, settings: Mapping[str, Any], seed: int) -> Tensor:
+        if "series" in settings:
+            from .series import load_series
+
+            return load_series(settings["series"]).test.float()
+        x = load_digits().test
+        if "codec" not in settings:
+            return x
+        codec = trained(settings["codec"], seed, steps=settings["codec_steps"]).model
+        assert isinstance(codec, Autoencoder)
+        return codec.encode(x)
+
+
+def sample(
+    model: nn.Module, shape: tuple[int, ...], schedule: Schedule, count: int, steps: int, seed: int = 0
+) -> Tensor:
+    """Unconditional DDIM samples: (count, *shape)."""
+    z = Noise(seed, range(count), salt=("gate",)).normal(*shape)
+    for t, earlier in schedule.steps(steps):
+        a, b = schedule.alpha(t), schedule.alpha(earlier)
+        eps = model(z, torch.full((count,), t))
+        z = ddim_step(tweedie(z, eps, a), eps, a, b)
+    return z
+
+
+def mmd(x: Tensor, y: Tensor) -> float:
+    """Maximum mean discrepancy (its square, unbiased) with a Gaussian kernel as wide as the median distance in ``y``.
+
+    Of two samples of one distribution it is about 0, and may be negative.
+    """
+    x, y = x.flatten(1).double(), y.flatten(1).double()
+    width = torch.cdist(y, y).square().median()
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (-torch.cdist(a, b).square() / width).exp()
+
+    def within(a: Tensor) -> Tensor:
+        return (kernel(a, a).sum() - len(a)) / (len(a) * (len(a) - 1))
+
+    return float(within(x) + within(y) - 2 * kernel(x, y).mean())
+
+
+def _eps(steps: int, width: int, **more: Any) -> dict[str, Any]:
+    """Settings of a noise predictor."""
+    return {
+        "steps": steps, "batch": 256, "rate": 1e-3, "average": 0.999, "width": width, "depth": 3, "times": 1000
+    } | more  # fmt: skip
+
+
+_MOST_MMD = {"lat_eps": 0.02, "pix_eps": 0.02, "unet_eps": 0.02, "ts_eps": 0.05}
+
+
+RECIPES: dict[str, Any] = {
+    recipe.name: recipe
+    for recipe in (
+        _Codec(),
+        _VAE(),
+        _Eps("lat_eps", _eps(6000, 384, codec="ae16", codec_steps=3000)),
+        _Eps("pix_eps", _eps(6000, 384)),
+        _Eps("unet_eps", _eps(3000, 32, network="unet")),
+        _Eps("ts_eps", _eps(4000, 512, series="stocks")),
+    )
+}
+
+for _recipe in RECIPES.values():
+    code_of(_recipe)  # now: a file that is edited later does not change what this process has loaded
