@@ -37,6 +37,7 @@ TAKES: Mapping[str, tuple[str, ...]] = {  # what each method may be told
     "stsl_biased": _STSL,
 }
 PIXEL = ("dps", "mcg", "ddrm")
+ROLES = {"ae16": "codec", "lat_eps": "latent", "pix_eps": "pixel"}
 
 
 class _Restore:
@@ -134,9 +135,8 @@ class RestoreDigits(_Restore):
     def run(self, batch: Batch) -> None:
         """Log psnr, ssim, observed_mse, hidden_mse and the evaluations made; keep truth, measured and restored."""
         from bandits.neural.data import load_digits
-        from bandits.neural.recipes import trained
-
         from bandits.neural.operators import measure
+        from bandits.neural.recipes import trained
         from bandits.neural.schedule import linear
 
         from .restoration import operator_of, restore
@@ -145,13 +145,13 @@ class RestoreDigits(_Restore):
         truth = images[[r % len(images) for r in batch.replications]].to(batch.device)
         operator = operator_of(self.operator, tuple(truth.shape[1:]), batch.noise("operator"))
         y = measure(operator, truth, self.sigma_y, batch.noise("measurement"))
-        models = {
-            {"ae16": "codec", "lat_eps": "latent", "pix_eps": "pixel"}[one.recipe]: batch.model(
-                (one.recipe, one.seed, tuple(one.settings.items())),
-                lambda one=one: trained(one.recipe, one.seed, **one.settings).model,
-            )
-            for one in self.needs()
-        }
+        models: dict[str, Any] = {}
+        for need in self.needs():
+
+            def load(need: Training = need) -> Any:
+                return trained(need.recipe, need.seed, **need.settings).model
+
+            models[ROLES[need.recipe]] = batch.model((need.recipe, need.seed, *need.settings.items()), load)
         noise = batch.noise("sampling")
         run = restore(self.method, operator, y, noise, linear(), truth=truth, **models, **self.parameters)
         self._log(batch, run, run.x, operator, truth)
