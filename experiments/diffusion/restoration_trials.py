@@ -136,8 +136,7 @@ class RestoreDigits(_Restore):
         """Log psnr, ssim, observed_mse, hidden_mse and the evaluations made; keep truth, measured and restored."""
         from bandits.neural.data import load_digits
         from bandits.neural.operators import measure
-        from bandits.neural.recipes import trained
-        from bandits.neural.schedule import linear
+        from bandits.neural.recipes import RECIPES, schedule_of, trained
 
         from .restoration import operator_of, restore
 
@@ -153,7 +152,8 @@ class RestoreDigits(_Restore):
 
             models[ROLES[need.recipe]] = batch.model((need.recipe, need.seed, *need.settings.items()), load)
         noise = batch.noise("sampling")
-        run = restore(self.method, operator, y, noise, linear(), truth=truth, **models, **self.parameters)
+        schedule = schedule_of(RECIPES["pix_eps" if self.method in PIXEL else "lat_eps"].settings)
+        run = restore(self.method, operator, y, noise, schedule, truth=truth, **models, **self.parameters)
         self._log(batch, run, run.x, operator, truth)
         batch.keep("measured", operator.At(y))
 
