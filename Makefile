@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: help quickstart test lint types unit reproduce bench clean
+.PHONY: help quickstart test lint types unit reproduce bench docs clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ reproduce: $(READY_DEV)  ## run the long experiments (an hour or two on two core
 
 bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine
 	$(BIN)/bandits bench
+
+docs: $(READY)  ## write docs/reference/ from the docstrings
+	$(BIN)/python docs/make_reference.py
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)

@@ -95,8 +95,8 @@ class GOptimal(QueryAndCommit):
     def __init__(
         self, problem: Problem, streams: Streams, *, accuracy: float = 0.1, delta: float = 0.05, slack: float = 0.01
     ) -> None:
-        if not 0.0 < accuracy < np.inf:
-            raise ValueError(f"accuracy must be positive, got {accuracy:g}")
+        if not 1e-75 <= accuracy <= 1e75:
+            raise ValueError(f"accuracy must be positive and lie in [1e-75, 1e75], got {accuracy:g}")
         if not 0.0 < delta < 1.0:
             raise ValueError(f"delta must lie in (0, 1), got {delta:g}")
         if not 1e-6 <= slack < np.inf:
@@ -106,7 +106,7 @@ class GOptimal(QueryAndCommit):
         w = _known_design(features.tobytes(), n_arms, slack)
         arms = np.flatnonzero(w)
         factor = 2.0 * sd**2 * d * math.log(2.0 * n_arms / delta) / accuracy**2
-        super().__init__(problem, streams, arms, np.maximum(1, np.ceil(factor * w[arms])).astype(np.int64))
+        super().__init__(problem, streams, arms, np.clip(np.ceil(factor * w[arms]), 1, 2**62).astype(np.int64))
         chosen = features[arms]
         inverse = np.linalg.pinv(chosen.T @ (w[arms, None] * chosen))
         self.design = w.copy()

@@ -76,6 +76,8 @@ class OFUL(LinearPolicy):
     ) -> None:
         if not 0 < delta < 1:
             raise ValueError(f"delta must lie in (0, 1), got {delta}: it is a probability of failure")
+        if feature_norm is not None and radius != "closed":
+            raise ValueError(f"feature_norm is of use with radius='closed' alone, got radius='{radius}': leave it out")
         super().__init__(problem, streams, ridge=ridge, disjoint=disjoint, tie=tie)
         self.scale = float(noise_scale(problem, scale).max())
         n_models = self.models.log_det.shape[0]

@@ -107,8 +107,10 @@ class ThompsonGaussian:
 def noise_scale(problem: Problem, scale: float | None) -> FloatArray:
     """Sub-Gaussian constant of each arm (K,): as given, else the noise level, else half the interval's width."""
     if scale is not None:
-        if not 0.0 < scale < np.inf:
-            raise ValueError(f"scale must be positive, got {scale}: it is the standard deviation of one reward")
+        if not 0.0 < scale <= 1e75:
+            raise ValueError(
+                f"scale must be positive and at most 1e75, got {scale}: it is the standard deviation of one reward"
+            )
         return np.full(problem.n_arms, float(scale))
     if problem.noise_sd is not None:
         return np.asarray(problem.noise_sd, dtype=np.float64)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from .errors import BadParameter, did_you_mean
+from .errors import BadParameter, did_you_mean, in_one_line
 from .protocol import Bound, IntArray
 from .specs import written
 from .streams import Streams
@@ -93,7 +93,10 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
     rows = []
     for cell, environment, agent in zip(cells, environments, agents, strict=True):
         env = cell.build_environment(Streams(cell.seed, 2))
-        bound = env.bound() if hasattr(env, "bound") else None
+        try:
+            bound = env.bound() if hasattr(env, "bound") else None
+        except Exception as error:
+            raise BadParameter(f"environment {environment}: bound() raised {in_one_line(error)}") from error
         if not isinstance(bound, Bound | None):
             raise BadParameter(f"environment {environment}: bound() must return a Bound or None, got {bound!r}")
         if bound and bound.allocation is not None and np.shape(bound.allocation) != (env.problem.n_arms,):

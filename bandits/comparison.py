@@ -21,7 +21,7 @@ from .statistics import check_level
 
 __all__ = ["LARGER_IS_BETTER", "Comparison", "Sample", "compare_samples", "verdict_line", "with_error"]
 
-LARGER_IS_BETTER = frozenset({"reward"})  # of every other column less is better
+LARGER_IS_BETTER = frozenset({"reward", "accuracy", "psnr", "ssim"})  # of every other column less is better
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Comparison:
         separated: Whether p_holm is at most alpha.
         replications: Pairs of replications; the smaller sample if not paired.
         paired: Whether the agents share their noise.
+        when: When the values were taken, in words, where ``t`` is no round, such as "step 100".
+        judged: Whether it is known that less, or more, is better; else the first is only the lower one.
         replications_80, replications_90: Replications that would separate the two with power 80 % and 90 %, at level
             alpha / family (the strictest that Holm may ask for), if the effect size is the true one.
     """
@@ -86,6 +88,8 @@ class Comparison:
     paired: bool
     replications_80: float
     replications_90: float
+    when: str | None = None
+    judged: bool = True
 
     @property
     def line(self) -> str:
@@ -93,13 +97,14 @@ class Comparison:
         pairs = f"{whole(self.replications)} {'paired' if self.paired else 'unpaired'} replications"
         if self.replications < 2:
             return f"{self.agent} and {self.other} cannot be compared: {pairs}"
-        what = f"{self.column} at {'T' if self.at_horizon else 't'} = {whole(self.t)}"
+        when = self.when or f"{'T' if self.at_horizon else 't'} = {whole(self.t)}"
+        what = f"{self.column} at {when}"
         if self.gain == 0 and self.p == 1:
             return f"{self.agent} and {self.other} are equal: the same {what} throughout; {pairs}"
         gain, low, high = with_error(self.gain, self.low, self.high)
         by = f"{gain} [{low}, {high}] {what}; {_p_value(self.p_holm)}, {pairs}"
         if self.separated:
-            return f"{self.agent} is better than {self.other} by {by}"
+            return f"{self.agent} is {'better' if self.judged else 'lower'} than {self.other} by {by}"
         if math.isinf(self.replications_90):
             return f"{self.agent} and {self.other} are not separated: difference {by}"
         return (
@@ -110,16 +115,32 @@ class Comparison:
 
     def as_row(self) -> dict[str, Any]:
         """Every field and the line: a row of `bandits.Log.compare`."""
-        return asdict(self) | {"line": self.line}
+        row = asdict(self) | {"line": self.line}
+        if self.when is None:  # agents on environments
+            del row["when"], row["judged"]
+        return row
 
 
 def compare_samples(
-    environment: str, samples: Sequence[Sample], *, t: int, horizon: int, column: str, alpha: float, level: float
+    environment: str,
+    samples: Sequence[Sample],
+    *,
+    t: int,
+    horizon: int,
+    column: str,
+    alpha: float,
+    level: float,
+    larger_is_better: bool | None = None,
+    when: str | None = None,
+    judged: bool = True,
 ) -> list[Comparison]:
-    """Compare every pair of agents of one environment, the best first: the family of Holm's correction."""
+    """Compare every pair of agents of one environment, the best first: the family of Holm's correction.
+
+    Whether larger is better is known by the name of the column, unless it is given.
+    """
     check_level(alpha, "alpha")
     check_level(level)
-    sign = -1.0 if column in LARGER_IS_BETTER else 1.0
+    sign = -1.0 if (column in LARGER_IS_BETTER if larger_is_better is None else larger_is_better) else 1.0
     tests = []
     for a, b in combinations(sorted(samples, key=lambda sample: sign * float(sample.values.mean())), 2):
         found = _test(a, b, level, sign)
@@ -148,6 +169,8 @@ def compare_samples(
             paired=paired,
             replications_80=_needed(found, alpha / len(tests), 0.8, paired),
             replications_90=_needed(found, alpha / len(tests), 0.9, paired),
+            when=when,
+            judged=judged,
         )
         for (agent, other, paired, found), corrected in zip(tests, p_holm, strict=True)
     ]

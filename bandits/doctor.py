@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 from importlib import metadata
 from typing import Any
 
-__all__ = ["examine"]
+__all__ = ["check", "examine"]
 
 _REQUIRED = ("numpy", "scipy", "numba", "cvxpy", "ray", "pandas", "pyarrow", "matplotlib", "typer", "rich")
 
 
 def examine() -> list[dict[str, Any]]:
     """One record per check: name, found, ok, required, remedy (empty where all is well)."""
+    from .neural.doctor import neural_checks
+
     return [
         _python(),
         *(_package(name) for name in _REQUIRED),
         _cores(),
         _kernels(),
         _solvers(),
-        _gpus(),
+        *neural_checks(),
     ]
 
 
-def _check(name: str, found: str, ok: bool, remedy: str = "", *, required: bool = True) -> dict[str, Any]:
+def check(name: str, found: str, ok: bool, remedy: str = "", *, required: bool = True) -> dict[str, Any]:
+    """One record."""
     return {"name": name, "found": found, "ok": ok, "required": required, "remedy": "" if ok else remedy}
 
 
 def _python() -> dict[str, Any]:
     version = platform.python_version_tuple()
-    return _check(
+    return check(
         "Python",
         platform.python_version(),
         (int(version[0]), int(version[1])) >= (3, 11),
@@ -42,14 +43,14 @@ def _python() -> dict[str, Any]:
 
 def _package(name: str) -> dict[str, Any]:
     try:
-        return _check(name, metadata.version(name), True)
+        return check(name, metadata.version(name), True)
     except metadata.PackageNotFoundError:
-        return _check(name, "not installed", False, f"pip install {name}")
+        return check(name, "not installed", False, f"pip install {name}")
 
 
 def _cores() -> dict[str, Any]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return _check("cores", f"{usable} usable, {platform.machine()}", True)
+    return check("cores", f"{usable} usable, {platform.machine()}", True)
 
 
 def _kernels() -> dict[str, Any]:
@@ -58,10 +59,10 @@ def _kernels() -> dict[str, Any]:
 
         drawn = float(Streams(0, 2).agent.uniform(1)[0])
     except Exception as error:  # whatever keeps compiled code from running is what the user came to learn
-        return _check("compiled kernels", f"{type(error).__name__}: {error}", False, "reinstall numba and llvmlite")
+        return check("compiled kernels", f"{type(error).__name__}: {error}", False, "reinstall numba and llvmlite")
     from .kernels import cache_folder
 
-    return _check(
+    return check(
         "compiled kernels",
         f"work, kept in {cache_folder()}",
         0.0 < drawn < 1.0,
@@ -73,25 +74,6 @@ def _solvers() -> dict[str, Any]:
     try:
         from cvxpy.reductions.solvers.defines import INSTALLED_SOLVERS
 
-        return _check("convex solvers", ", ".join(sorted(INSTALLED_SOLVERS)), True)
+        return check("convex solvers", ", ".join(sorted(INSTALLED_SOLVERS)), True)
     except Exception as error:
-        return _check("convex solvers", f"{type(error).__name__}: {error}", False, "reinstall cvxpy")
-
-
-def _gpus() -> dict[str, Any]:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return _check(
-            "GPUs",
-            "none",
-            False,
-            "not needed: all experiments run on the CPU",
-            required=False,
-        )
-    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        answer = ""
-    found = "; ".join(answer.split("\n")).strip("; ")
-    return _check("GPUs", found or "none", bool(found), "check the driver with nvidia-smi", required=False)
+        return check("convex solvers", f"{type(error).__name__}: {error}", False, "reinstall cvxpy")

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .errors import BadParameter, BanditsError, UnsupportedProblem, did_you_mean
+from .errors import BadParameter, BanditsError, UnsupportedProblem, UsageError, did_you_mean
 from .protocol import Problem
 from .registry import lookup
 from .specs import Spec, written
@@ -327,10 +327,17 @@ class Experiment:
         return STREAM_VERSION
 
     def cell_table(self, cells: Sequence[Cell]) -> pa.Table:
-        """What cells.parquet says of the cells."""
+        """What cells.parquet says of the cells.
+
+        Raises:
+            UsageError: Learners are to be logged apart, and no environment has any.
+        """
         from .cells import cell_table
 
-        return cell_table(cells)
+        table = cell_table(cells)
+        if "learners" in self.extras and table["n_learners"].null_count == len(table):
+            raise UsageError(f"no environment of '{self.name}' has learners to log apart: leave out --per-learner")
+        return table
 
     def stages(self, cells: Sequence[Cell], settings: Settings, batch: int | None = None) -> list[list[Job]]:
         """A job for each cell, all in one stage."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import BadParameter, RunFolderError, did_you_mean
 from .tables import number
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .analysis import Log
+    from .neural.log import NeuralLog
 
-__all__ = ["FORMATS", "TABLES", "as_latex", "latex_text", "write_table"]
+__all__ = ["FORMATS", "NEURAL_TABLES", "TABLES", "as_latex", "latex_text", "write_table"]
 
 FORMATS = ("csv", "parquet", "latex")
 
@@ -31,21 +32,30 @@ TABLES: dict[str, Callable[[Log, int | None], pd.DataFrame]] = {
 }
 
 
-def write_table(opened: Log, name: str, format_: str, out: Path | None, at: int | None = None) -> str:
-    """Write a table of `TABLES`, and return the path, or without one the text itself.
+NEURAL_TABLES: dict[str, Callable[[NeuralLog, int | None], pd.DataFrame]] = {
+    "summary": lambda log, at: log.summary(at),
+    "compare": lambda log, at: log.compare(at=at),
+    "log": lambda log, at: log.to_pandas(),
+}
+
+
+def write_table(opened: Log | NeuralLog, name: str, format_: str, out: Path | None, at: int | None = None) -> str:
+    """Write a table of `TABLES`, of neural runs `NEURAL_TABLES`, and return the path, or without one the text itself.
 
     Raises:
         BadParameter: There is no such table or format, or Parquet has no file to go to.
         RunFolderError: The file cannot be written.
     """
-    for kind, asked, known in (("table", name, tuple(TABLES)), ("format", format_, FORMATS)):
+    neural = hasattr(opened, "trials")
+    tables: Mapping[str, Callable[[Any, int | None], pd.DataFrame]] = NEURAL_TABLES if neural else TABLES
+    for kind, asked, known in (("table", name, tuple(tables)), ("format", format_, FORMATS)):
         if asked not in known:
             raise BadParameter(f"no {kind} '{asked}', only {', '.join(known)}.{did_you_mean(asked, known)}")
     if format_ == "parquet" and out is None:
         raise BadParameter("Parquet is no text: say where it goes with --out FILE.parquet")
-    if at is not None and name in ("slope", "bound", "parameters"):
+    if at is not None and (name in ("slope", "bound", "parameters") or (neural and name == "log")):
         raise BadParameter(f"--at chooses a round, and the table '{name}' has no choice")
-    table = TABLES[name](opened, at)
+    table = tables[name](opened, at)
     try:
         if out is None:
             return table.to_csv(index=False) if format_ == "csv" else as_latex(name, table)
@@ -67,7 +77,7 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 def as_latex(name: str, table: pd.DataFrame) -> str:
     r"""A tabular for ``\usepackage{booktabs}``: the summary as papers print it, any other table column by column."""
-    if name == "summary":
+    if name == "summary" and "regret" in table.columns:
         return _summary_latex(table)
     columns = [c for c in table.columns if c not in ("cell", "line")]
     rows = [[_cell(row[c]) for c in columns] for row in table.to_dict("records")]

@@ -132,6 +132,8 @@ class RunFolder:
         Raises:
             RunFolderError: The place holds something already, or cannot be written.
         """
+        if place is not None and not str(place):
+            raise RunFolderError("the name of the run folder is empty: name one, or leave out --out")
         folder = cls(place if place is not None else _fresh_place(name))
         try:
             if folder._names():

@@ -22,20 +22,23 @@ _ATTEMPTS = 10_000
 
 
 def gossip_matrix(
-    network: str | Sequence[Sequence[float]], bandit: IntArray, edge_probability: float, seed: int
+    network: str | Sequence[Sequence[float]], bandit: IntArray, edge_probability: float | None, seed: int
 ) -> FloatArray:
     """Probability that the row's learner asks the column's, shape (N, N), checked.
 
     Args:
         network: One of `NETWORKS`, each uniform over neighbours, or N lists of N numbers.
         bandit: The bandit that each learner learns, shape (N,).
-        edge_probability: Of each pair in "erdos_renyi", drawn anew until the learners of each bandit are connected.
+        edge_probability: Of each pair in "erdos_renyi", 0.3 if None; the graph is drawn anew until the learners of
+            each bandit are connected.
         seed: Decides the random graph, the same for all replications.
     """
+    if edge_probability is not None and network != "erdos_renyi":
+        raise ValueError("edge_probability is of use with network='erdos_renyi' alone: leave it out")
     if not isinstance(network, str):
         return _stochastic(_square(network, bandit.size), "network")
     if network in NETWORKS:
-        return _uniform(_edges(network, bandit, edge_probability, seed))
+        return _uniform(_edges(network, bandit, 0.3 if edge_probability is None else edge_probability, seed))
     raise ValueError(
         f"network must be {', '.join(NETWORKS)}, N lists of N numbers, or the name of a .csv or .parquet file, "
         f"got '{network}'"

@@ -105,7 +105,7 @@ class Collaborative:
             replications), "same_bandit", each uniform over neighbours; or N lists of N probabilities, the row being who
             asks, zeros for a learner that asks nobody. Also the name of a .csv or .parquet file that holds them, and
             from Python a networkx graph whose nodes are the learners 0..N-1.
-        edge_probability: Of each pair of learners in "erdos_renyi".
+        edge_probability: Of each pair of learners in "erdos_renyi", and of use there alone; None is 0.3.
         peers: Largest group of learners of one bandit who may know each other; None allows agents any.
         delay: Rounds from a question to its answer.
         loss: Probability that an answer is lost.
@@ -152,7 +152,7 @@ class Collaborative:
         sd: float = 1.0,
         assignment: Sequence[int] | None = None,
         network: str | Sequence[Sequence[float]] = "complete",
-        edge_probability: float = 0.3,
+        edge_probability: float | None = None,
         peers: int | None = None,
         delay: int = 0,
         loss: float = 0.0,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import BadParameter
 from .options import AsJson, RunPlace, RunPlaces, SkipDamaged
 from .printing import as_records
 
@@ -49,18 +50,34 @@ def compare(
     environment: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this environment; may be repeated.")
     ] = None,
-    column: Annotated[str, typer.Option(help="Log column to compare.")] = "regret",
+    column: Annotated[
+        str | None, typer.Option(help="Log column, or metric; default: regret, of neural runs every metric.")
+    ] = None,
     alpha: Annotated[float, typer.Option(help="Bound on the chance of separating any equal pair.")] = 0.05,
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare every pair of agents on the same replications, corrected for the number of pairs, in plain words.
 
+    Of neural runs, every pair of trials; --agents then names trials.
+
     Example: bandits compare results/quickstart-20260101T000000Z --agents ucb1,kl_ucb
     """
+    from ..analysis import Log
     from ..tables import print_comparisons, print_verdicts
 
     opened = open_logs(places, skip_damaged)
+    if not isinstance(opened, Log):
+        if environment:
+            raise BadParameter("--environment belongs to agents on environments, and this run is of neural trials")
+        found = opened.select(agents.split(",") if agents else None).comparisons(column, at, alpha=alpha)
+        name_damaged(opened)
+        if as_json:
+            print(json.dumps({"pairs": as_records([one.as_row() for one in found])}))
+        else:
+            print_comparisons(found, None)
+        return
+    column = column or "regret"
     chosen = opened.select(agents.split(",") if agents else None, environment)
     found = chosen.comparisons(at, column=column, alpha=alpha)
     best = chosen.best(at, column) if len({facts.noise for facts in chosen.cells}) == 1 else None
@@ -83,7 +100,11 @@ def export(
     places: RunPlaces,
     format_: Annotated[str, typer.Option("--format", help="csv, parquet or latex.")] = "csv",
     table: Annotated[
-        str, typer.Option(help="summary, compare, best, slope, bound, allocation, parameters, or log: every log row.")
+        str,
+        typer.Option(
+            help="summary, compare, best, slope, bound, allocation, parameters, or log: every log row; of neural "
+            "runs summary, compare or log."
+        ),
     ] = "summary",
     at: Annotated[int | None, typer.Option(help="Round; default: the horizon (of log: every round).")] = None,
     out: Annotated[Path | None, typer.Option(help="File; default: print (csv and latex).")] = None,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..protocol import FloatArray
-from .cache import ModelCache
 from .errors import ShapeError
-from .noise import Noise
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from .cache import ModelCache
+    from .noise import Noise
 
 __all__ = ["Batch"]
 
@@ -40,7 +43,7 @@ class Batch:
         self, seed: int, replications: Sequence[int], device: torch.device, models: ModelCache | None = None
     ) -> None:
         self.seed, self.replications, self.device = seed, tuple(replications), device
-        self._models = models if models is not None else ModelCache(limit=2**30)
+        self._models = models
         self.rows: list[tuple[int, str, FloatArray]] = []
         self.tensors: dict[str, NDArray[Any]] = {}
         self.weights: list[str] = []
@@ -50,15 +53,26 @@ class Batch:
         """Number of replications B."""
         return len(self.replications)
 
-    def noise(self, *salt: int | str, dtype: torch.dtype = torch.float32) -> Noise:
-        """Random numbers, one stream per replication; another salt is another stream: ``batch.noise("data")``."""
-        return Noise(self.seed, self.replications, self.device, dtype, salt)
+    def noise(self, *salt: int | str, dtype: torch.dtype | None = None) -> Noise:
+        """Random numbers, one stream per replication; another salt is another stream: ``batch.noise("data")``.
+
+        They are float32 unless ``dtype`` says else.
+        """
+        import torch
+
+        from .noise import Noise
+
+        return Noise(self.seed, self.replications, self.device, dtype or torch.float32, salt)
 
     def model(self, key: Hashable, load: Callable[[], T]) -> T:
         """The model of that key on this device, loaded once per process while there is room.
 
         What ``load`` draws from torch's own generator is the same in every process.
         """
+        if self._models is None:
+            from .cache import ModelCache
+
+            self._models = ModelCache(limit=2**30)
         return self._models.get(key, load, self.device)
 
     def trained(self, recipe: str, seed: int = 0, **settings: Any) -> Any:
@@ -103,8 +117,9 @@ class Batch:
 
 
 def _array(values: Any) -> NDArray[Any]:
-    if isinstance(values, Tensor):
+    if hasattr(values, "detach"):  # a tensor: half precision has no counterpart in NumPy
         values = values.detach().to(device="cpu")
-        values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
-        return np.asarray(values.numpy())
+        return np.asarray(
+            (values.float() if values.element_size() < 4 and values.is_floating_point() else values).numpy()
+        )
     return np.asarray(values)

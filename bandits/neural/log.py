@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ..comparison import LARGER_IS_BETTER, Comparison, Sample, compare_samples
 from ..errors import BadParameter, DamagedPart, NotLogged, did_you_mean
 from ..protocol import FloatArray, IntArray
+from ..registry import lookup
 from ..specs import written
 from ..statistics import Method, mean_interval
 from ..store import RunFolder
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NeuralLog", "TrialFacts", "cell_table", "open_log"]
 
+_BETTER = ("larger_is_better", "smaller_is_better")
 _CELLS = pa.schema(
     [
         ("cell", pa.string()),
@@ -41,6 +44,8 @@ _CELLS = pa.schema(
         ("parameters", pa.string()),
         ("replications", pa.int64()),
         ("seed", pa.string()),
+        ("larger_is_better", pa.list_(pa.string())),
+        ("smaller_is_better", pa.list_(pa.string())),
     ]
 )
 
@@ -53,11 +58,14 @@ def cell_table(cells: Sequence[TrialCell | TrainingCell]) -> pa.Table:
 def _row(cell: TrialCell | TrainingCell) -> dict[str, Any]:
     common = {"cell": cell.key, "trial": cell.label, "replications": cell.replications, "seed": str(cell.seed)}
     if isinstance(cell, TrialCell):
+        target = lookup("trial", cell.trial.name).target
+        better = {name: list(getattr(target, name, ())) for name in _BETTER}
         parameters = json.dumps(written(cell.trial.parameters))
-        return common | {"kind": "trial", "trial_name": cell.trial.name, "parameters": parameters}
+        return common | {"kind": "trial", "trial_name": cell.trial.name, "parameters": parameters} | better
     training = cell.training
     parameters = json.dumps(training.parameters)
-    return common | {"kind": "training", "trial_name": training.recipe, "parameters": parameters}
+    own = {"kind": "training", "trial_name": training.recipe, "parameters": parameters}
+    return common | own | {name: [] for name in _BETTER}
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,8 @@ class TrialFacts:
         seed: Seed of all randomness, as text (it has 64 bits).
         seconds: Worker seconds per replication; NaN if unknown.
         run: Run folder.
+        larger_is_better: Metrics of which more is better.
+        smaller_is_better: Metrics of which less is better.
     """
 
     cell: str
@@ -85,6 +95,8 @@ class TrialFacts:
     seed: str
     seconds: float
     run: str
+    larger_is_better: tuple[str, ...] = ()
+    smaller_is_better: tuple[str, ...] = ()
 
 
 @dataclass
@@ -204,6 +216,85 @@ class NeuralLog:
         columns = ["cell", "trial", "metric", "step", "replications", "mean", "low", "high", "sd", "median", "seconds"]
         return pd.DataFrame(found, columns=columns)
 
+    def compare(
+        self, metric: str | None = None, at: int | None = None, *, alpha: float = 0.05, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Compare every pair of trials on the same replications: one row per metric and pair, the better trial first.
+
+        Trials of one seed are compared by the paired t test, on the replications that both have finished. p-values are
+        corrected by Holm over the pairs of one metric. Which way is better is what the trials say in
+        ``larger_is_better`` and ``smaller_is_better``; of other metrics the lower trial comes first, and none is called
+        better.
+
+        Args:
+            metric: The metric, by default every one that two trials logged.
+            at: Step; by default each metric's last.
+            alpha: Largest probability of separating any equal pair of a metric.
+            level: Confidence level of each pair's interval.
+
+        Returns:
+            The fields of `bandits.comparison.Comparison`; trials are ``agent`` and ``other``, and the metric stands as
+            ``environment``, too, with ``line``, the comparison in plain words.
+
+        Raises:
+            NotLogged: No two trials have logged the metric.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([one.as_row() for one in self.comparisons(metric, at, alpha=alpha, level=level)])
+
+    def comparisons(
+        self, metric: str | None = None, at: int | None = None, *, alpha: float = 0.05, level: float = 0.95
+    ) -> list[Comparison]:
+        """What `compare` returns, as objects."""
+        logged = {facts.cell: self.metrics(facts) for facts in self.trials}
+        every = sorted(set().union(*logged.values())) if logged else []
+        if metric is not None and metric not in every:
+            raise NotLogged(f"no trial has the metric '{metric}'.{did_you_mean(metric, every)} There are: {every}")
+        found: list[Comparison] = []
+        for one in every if metric is None else [metric]:
+            having = [facts for facts in self.trials if one in logged[facts.cell]]
+            if len(having) < 2:
+                continue
+            at_steps, samples = [], []
+            for facts in having:
+                step, replications, values = self.values(facts, one, at)
+                at_steps.append(step)
+                samples.append(Sample(facts.trial, facts.seed, replications, values))
+            more = one in LARGER_IS_BETTER or any(one in facts.larger_is_better for facts in having)
+            less = any(one in facts.smaller_is_better for facts in having)
+            last = max(at_steps)
+            found += compare_samples(
+                one,
+                samples,
+                t=last,
+                horizon=last,
+                column=one,
+                alpha=alpha,
+                level=level,
+                larger_is_better=more,
+                when=f"step {last}" if len(set(at_steps)) == 1 else "the last step",
+                judged=more or less,
+            )
+        if not found:
+            raise NotLogged("nothing to compare: no metric was logged by two trials")
+        return found
+
+    def select(self, trials: Sequence[str] | None = None) -> NeuralLog:
+        """Only some trials, by label or name.
+
+        Raises:
+            BadParameter: There is none of that name.
+        """
+        if trials is None:
+            return self
+        known = {name for facts in self.trials for name in (facts.trial, facts.trial_name)}
+        for name in trials:
+            if name not in known:
+                raise BadParameter(f"no trial of this run is called '{name}'.{did_you_mean(name, known)}")
+        kept = [f for f in self.cells if f.kind != "trial" or {f.trial, f.trial_name} & set(trials)]
+        return NeuralLog(kept, self.folders, self.skip_damaged, self.damaged)
+
     def tensors(self, trial: str, name: str) -> dict[int, NDArray[np.float64]]:
         """A tensor that the run kept, by replication.
 
@@ -260,5 +351,6 @@ def open_log(folders: Sequence[RunFolder], skip_damaged: bool = False) -> Neural
             spent = timing.get(row["cell"], {})
             seconds = spent["seconds"] / spent["replications"] if spent.get("replications") else float("nan")
             row["parameters"] = json.loads(row["parameters"])
+            row.update({name: tuple(row.get(name) or ()) for name in _BETTER})
             cells.append(TrialFacts(**row, seconds=seconds, run=folder.place))
     return NeuralLog(cells, list(folders), skip_damaged)

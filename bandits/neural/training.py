@@ -14,7 +14,6 @@ import hashlib
 import inspect
 import json
 import os
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,12 +30,12 @@ from torch import Tensor, nn
 from ..errors import BadParameter, PlayError, did_you_mean
 from .devices import computing
 from .errors import NumericalError, WeightsNotFound
+from .weights import cache_folder
 
 __all__ = [
     "Draws",
     "Recipe",
     "Trained",
-    "cache_folder",
     "code_of",
     "content_key",
     "digest_of",
@@ -115,17 +114,6 @@ class Trained:
     facts: dict[str, Any]
 
 
-def cache_folder() -> Path:
-    """Where weights are kept: ``BANDITS_CACHE``, or ``bandits`` in the platform's folder for caches."""
-    if given := os.environ.get("BANDITS_CACHE"):
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "bandits"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/bandits"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bandits"
-
-
 def obtain(
     recipe: Recipe,
     seed: int = 0,
@@ -192,7 +180,8 @@ def content_key(recipe: Recipe, settings: Mapping[str, Any], seed: int, data: Te
 
 def code_of(recipe: Recipe) -> str:
     """Hash of the code that decides the weights, as it was when this process first asked."""
-    return _digest_of_code((type(recipe), train, Draws, *recipe.uses))
+    kind = type(recipe)
+    return _digest_of_code((kind.data, kind.build, kind.loss, kind.finish, train, Draws, *recipe.uses))
 
 
 @cache

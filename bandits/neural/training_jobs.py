@@ -13,6 +13,7 @@ from ..replay import Replayed
 from .devices import describe, torch_device
 from .jobs import SCHEMA
 from .trials import TrainingCell
+from .weights import cache_folder
 
 __all__ = ["TrainingJob"]
 
@@ -102,8 +103,6 @@ class TrainingJob:
 
     @property
     def _news_file(self) -> Path:
-        from .training import cache_folder
-
         return cache_folder() / "weights" / f"{self.key}.news"
 
     def _tell(self, line: str) -> None:

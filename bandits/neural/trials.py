@@ -49,6 +49,9 @@ class Trial(Protocol):
     - ``pilot``: parameters of a shorter trial by which cost is measured, such as ``{"steps": 10}``; cost is taken to
       be proportional to each of them. Without it nothing is measured, and a replication is taken for a second.
 
+    - ``larger_is_better`` and ``smaller_is_better``: metrics of which more, or less, is better. ``psnr``, ``ssim`` and
+      ``accuracy`` need not be named; of metrics that nobody names, no trial is called better than another.
+
     and the method ``needs() -> Sequence[Training]``, the trained models that `run` will ask for; they are trained
     before, as jobs of their own.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import BanditsError
 from ..experiment import Experiment
+from ..neural.trials import NeuralExperiment
 from ..registry import entries, lookup
 
 __all__ = ["commands"]
@@ -39,9 +40,11 @@ def _by_name(declaration: Mapping[str, Any]) -> str | None:
     name = declaration["name"]
     if name not in {entry.name for entry in entries("experiment")}:
         return None
+    declared = lookup("experiment", name).target
+    if declaration.get("kind") == "neural":
+        return _neural_by_name(declared, declaration)
     sizes = {size: declaration[size] for size in ("horizon", "replications", "seed")}
     try:
-        declared = lookup("experiment", name).target
         assert isinstance(declared, Experiment)
         now = declared.replace(**sizes, extras=tuple(declaration["extras"])).as_json()
     except (BanditsError, ValueError):
@@ -53,15 +56,26 @@ def _by_name(declaration: Mapping[str, Any]) -> str | None:
     return f"bandits run {name} {' '.join(options)}"
 
 
+def _neural_by_name(declared: Any, declaration: Mapping[str, Any]) -> str | None:
+    """The command of a neural experiment, at full size or at its smoke size."""
+    if not isinstance(declared, NeuralExperiment):
+        return None
+    sizes = {size: declaration[size] for size in ("replications", "seed")}
+    for option, version in (("--full", declared), ("--smoke", declared.smoked())):
+        if version.replace(**sizes).as_json()["trials"] == declaration["trials"]:
+            return f"bandits run {declared.name} {option} " + " ".join(f"--{s} {value}" for s, value in sizes.items())
+    return None
+
+
 def _from_file(plugins: list[str]) -> str:
     """Python that plays a declaration."""
     lines = [
         "import json",
         "from pathlib import Path",
-        "from bandits import Experiment",
+        "from bandits.declarations import read_declaration",
         "from bandits.runs import start",
     ]
     if plugins:
         lines += ["from bandits.registry import load_plugin", *(f"load_plugin({path!r})" for path in plugins)]
     lines += ["declaration = json.loads(Path('declaration.json').read_text())", "if __name__ == '__main__':"]
-    return "\n".join([*lines, "    start(Experiment.from_json(declaration), 'again')"])
+    return "\n".join([*lines, "    start(read_declaration(declaration), 'again')"])

@@ -20,12 +20,13 @@ import pandas as pd
 from ..analysis import Log
 from ..comparison import Comparison
 from ..errors import BadParameter, NotLogged
+from ..neural.log import NeuralLog
 from ..tables import number
 from .again import commands
 from .charts import chart_data
 from .tables import comparison_matrix, facts_table, result_table
 
-__all__ = ["build_page"]
+__all__ = ["again", "as_list", "build_page", "document", "drawings", "trouble"]
 
 INTERACTIVE = ("regret", "ratio")  # kinds that the script draws
 MOST_FIGURES = 4_000_000  # letters of drawings on the page; what is beyond lies in figures/ only
@@ -48,7 +49,7 @@ def build_page(
     results = _environments(opened, data)
     body = [
         _head(experiment, facts, [one["name"] for one in data["environments"]]),
-        *_trouble(opened, facts),  # after the log was read: only then is it known what is damaged
+        *trouble(opened, facts),  # after the log was read: only then is it known what is damaged
         *results,
         "<p class=note>Intervals are 95 % for the mean over replications (Student's t), bands in the curves at "
         "each round by itself. The lower bound is asymptotic: at a finite horizon lower-order terms move the ratio "
@@ -56,14 +57,15 @@ def build_page(
         "“probably best” is the bootstrap probability that the agent's mean is the least.</p>",
         *_sequential(opened),
         *_left_out(facts),
-        *_drawings(figures, lacking),
-        *_again(facts, place),
+        *drawings(figures, lacking),
+        *again(facts, place),
     ]
-    return _document(experiment["name"], "\n".join(body), data)
+    return document(experiment["name"], "\n".join(body), data)
 
 
-def _document(title: str, body: str, data: Mapping[str, Any]) -> str:
-    scripts = [_asset("uplot.js"), _asset("page.js")]
+def document(title: str, body: str, data: Mapping[str, Any]) -> str:
+    """The whole page: without data, it runs no script."""
+    scripts = [_asset("uplot.js"), _asset("page.js")] if data else []
     hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
     return (
@@ -112,12 +114,12 @@ def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def _trouble(opened: Log, facts: Mapping[str, Any]) -> list[str]:
+def trouble(opened: Log | NeuralLog, facts: Mapping[str, Any]) -> list[str]:
     """What failed and what was skipped, before any result."""
     failures = [f"{one['label']}: {one['cause']}" for one in facts["failures"]]
     found = {"Failures": failures, "Skipped, damaged": opened.damaged}
     return [
-        f"<section class=failure><h2>{title}</h2>{_list(lines)}</section>" for title, lines in found.items() if lines
+        f"<section class=failure><h2>{title}</h2>{as_list(lines)}</section>" for title, lines in found.items() if lines
     ]
 
 
@@ -127,10 +129,11 @@ def _left_out(facts: Mapping[str, Any]) -> list[str]:
     for one in facts["left_out"]:
         groups.setdefault((one["agent"], one["reason"]), []).append(one["environment"])
     lines = [f"{agent} on {', '.join(where)}: {reason}" for (agent, reason), where in groups.items()]
-    return [f"<section><h2>Left out</h2>{_list(lines)}</section>"] if lines else []
+    return [f"<section><h2>Left out</h2>{as_list(lines)}</section>"] if lines else []
 
 
-def _list(lines: Sequence[str]) -> str:
+def as_list(lines: Sequence[str]) -> str:
+    """Lines as a list, escaped."""
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
@@ -183,11 +186,11 @@ def _sequential(opened: Log) -> list[str]:
     return [
         "<section><h2>Sequential test</h2><p>This run went on until its agents separated: its claims are these, any of "
         f"them wrong with probability at most {verdicts['alpha'].iloc[0]:g}. p-values and intervals of single pairs "
-        f"elsewhere are for a size fixed in advance and look surer than they are.</p>{_list(lines)}</section>"
+        f"elsewhere are for a size fixed in advance and look surer than they are.</p>{as_list(lines)}</section>"
     ]
 
 
-def _drawings(figures: Mapping[str, str], lacking: Sequence[str]) -> list[str]:
+def drawings(figures: Mapping[str, str], lacking: Sequence[str]) -> list[str]:
     """Figures that the script does not draw, as images: in an image, nothing runs and no style leaks."""
     parts, spent = [], 0
     for kind, svg in figures.items():
@@ -206,7 +209,8 @@ def _drawings(figures: Mapping[str, str], lacking: Sequence[str]) -> list[str]:
     return ["<section><h2>More figures</h2>", *parts, "</section>"] if parts else []
 
 
-def _again(facts: Mapping[str, Any], place: str) -> list[str]:
+def again(facts: Mapping[str, Any], place: str) -> list[str]:
+    """How to run it again, and where it came from."""
     lines = "".join(f"<p>{escape(what)}:</p><pre>{escape(how)}</pre>" for what, how in commands(facts, place))
     provenance = {
         name: facts[name] for name in ("started", "finished", "wall_s", "backend", "workers", "commit") if name in facts

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from ..analysis import Log, load
 from ..errors import DamagedPart, NotLogged, RunFolderError, UsageError
+from ..neural.log import NeuralLog
 from ..plots import as_svg, draw, kinds_for
+from ..store import RunFolder
 from .page import INTERACTIVE, build_page
+from .trials import build_neural_page, neural_figures
 
 __all__ = ["write_report"]
 
@@ -23,11 +26,15 @@ def write_report(place: str | Path, *, skip_damaged: bool = False) -> str:
         RunFolderError: There is no such run, or it cannot be written to.
     """
     opened = load(place, skip_damaged=skip_damaged)
-    folder = opened.folder
+    folder: RunFolder | None = opened.folder
     if folder is None:
         raise UsageError(f"{place} stands for {len(opened.folders)} runs; a report is of one run")
-    figures, lacking = _figures(opened)
-    page = build_page(opened, folder.facts(), folder.place, figures, lacking)
+    if isinstance(opened, NeuralLog):
+        figures = neural_figures(opened)
+        page = build_neural_page(opened, folder.facts(), folder.place, figures)
+    else:
+        figures, lacking = _figures(opened)
+        page = build_page(opened, folder.facts(), folder.place, figures, lacking)
     try:
         for kind, svg in figures.items():
             folder.write(f"figures/{kind}.svg", svg.encode())

@@ -51,6 +51,8 @@ WRONG = {
     "no Ray address": (["run", "quickstart", "--smoke", "--ray-address", "there"], "expected HOST:PORT"),
     "no workers": (["run", "quickstart", "--workers", "0"], "workers must be at least 1"),
     "checkpoints 0": (["run", "quickstart", "--checkpoints", "0"], "checkpoints must be a whole number from 1"),
+    "empty name of a folder": (["run", "quickstart", "--smoke", "--out", ""], "the name of the run folder is empty"),
+    "no learners": (["run", "quickstart", "--smoke", "--per-learner"], "has learners to log apart"),
     "missing plug-in": (["run", "quickstart", "--plugin", "nowhere.py"], "cannot read the plug-in nowhere.py"),
     "missing file": (["run", "nowhere.py"], "cannot read the plug-in nowhere.py"),
     "missing run": (["show", "nowhere"], "nowhere is not a run folder"),
@@ -288,3 +290,26 @@ def test_pairs_that_cannot_play_are_left_out_and_said(bandits):
     for pair in left_out:
         assert pair["environment"].startswith("gaussian")
         assert pair["reason"] in answer.err
+
+
+def test_an_environment_whose_bound_raises_is_named(bandits, tmp_path):
+    (tmp_path / "broken_bound.py").write_text(
+        '"""An environment whose bound cannot be had."""\n'
+        "import numpy as np\n"
+        "from bandits import Experiment, Feedback, Problem, agent, environment\n"
+        "from bandits import register_environment, register_experiment\n"
+        '@register_environment("broken_bound")\n'
+        "class Broken:\n"
+        '    """Broken."""\n'
+        "    examples = ({},)\n"
+        "    def __init__(self, streams):\n"
+        "        self.problem, self.size = Problem(n_arms=2), streams.size\n"
+        "    def observe(self, t): return None\n"
+        "    def step(self, t, action): return Feedback(np.zeros(self.size), np.zeros(self.size))\n"
+        '    def bound(self): raise KeyError("table")\n'
+        'EXPERIMENT = register_experiment(Experiment(name="broken", environments=[environment("broken_bound")],'
+        ' agents=[agent("ucb1")], horizon=20, replications=2))\n'
+    )
+    done = bandits("run", "broken_bound.py")
+    assert done.code == 2
+    assert done.err.strip() == "error: environment broken_bound: bound() raised KeyError: 'table'"

@@ -388,6 +388,7 @@ BAD = [
     ({"n_learners": 2, "n_bandits": 1, "network": [[0], [1]]}, r"network\[0\] has 1 entries, expected 2"),
     ({"network": "circle"}, "network must be complete, ring"),
     ({"network": "missing.csv"}, "cannot read missing.csv"),
+    ({"network": "ring", "edge_probability": 0.5}, "edge_probability is of use with network='erdos_renyi' alone"),
     ({"network": "erdos_renyi", "edge_probability": 0.0}, r"edge_probability must lie in \(0, 1\]"),
     ({"network": "erdos_renyi", "edge_probability": 0.01}, "no random graph with edge_probability 0.01"),
     ({"n_learners": 2, "means": [[0.5, 1.5]]}, r"means\[0\]\[1\] = 1.5: the mean of a Bernoulli arm"),

@@ -1,0 +1,108 @@
+"""Figures of neural runs: metrics against steps, and the tensors that trials kept, as images or as series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ..errors import NotLogged
+from ..neural.log import NeuralLog, TrialFacts
+from ..statistics import mean_interval
+from .style import line_style, plain_text, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_kept", "draw_steps"]
+
+MOST_ROWS = 40  # pictures are for looking at; the tensors are all in the run folder
+MOST_COLUMNS = 8
+
+
+def draw_steps(opened: NeuralLog) -> Figure:
+    """Mean of each metric that was logged at several steps, with its pointwise 95 % interval, against the step.
+
+    Raises:
+        NotLogged: Every metric was logged once.
+    """
+    curves: dict[str, list[tuple[str, NDArray[Any], Any]]] = {}
+    for facts in opened.trials:
+        for metric, (steps, values) in _series(opened, facts).items():
+            curves.setdefault(metric, []).append((facts.trial, steps, mean_interval(values)))
+    if not curves:
+        raise NotLogged("every metric was logged at one step only: there is no curve to draw")
+    names = [facts.trial for facts in opened.trials]
+    figure, axes = _panels(len(curves), 1, (7.2, 3.2))
+    for axis, (metric, found) in zip(axes[:, 0], curves.items(), strict=True):
+        for trial, steps, interval in found:
+            style = line_style(names.index(trial))
+            axis.plot(steps, interval.mean, label=plain_text(trial), **style)
+            axis.fill_between(steps, interval.low, interval.high, color=style["color"], alpha=0.2, linewidth=0)
+        axis.set(xlabel="step", ylabel=plain_text(metric))
+        axis.legend(fontsize=8)
+    return figure
+
+
+def _series(opened: NeuralLog, facts: TrialFacts) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+    """Of each metric with several steps, which all finished replications share: the steps (S,) and values (R, S)."""
+    rows, found = opened.rows(facts), {}
+    for metric in opened.metrics(facts):
+        mine = rows.filter(pc.equal(rows["metric"], metric))
+        steps, count = np.unique(mine["step"].to_numpy(), return_counts=True)
+        if len(steps) > 1 and (count == count[0]).all():
+            order = np.lexsort((mine["step"].to_numpy(), mine["replication"].to_numpy()))
+            found[metric] = (steps, mine["value"].to_numpy()[order].reshape(-1, len(steps)))
+    return found
+
+
+def draw_kept(opened: NeuralLog) -> Figure:
+    """The tensors that trials kept: a row for each trial and tensor, a column for each replication.
+
+    (1, H, W) and (3, H, W) are images of values in [-1, 1]; others are series, (L,) or (L, C).
+
+    Raises:
+        NotLogged: No trial kept any.
+    """
+    rows = [(facts.trial, name, kept) for facts in opened.trials for name, kept in opened.kept(facts).items()]
+    if not rows:
+        raise NotLogged("no trial kept a tensor")
+    rows = rows[:MOST_ROWS]
+    columns = min(MOST_COLUMNS, max(len(kept) for _, _, kept in rows))
+    images = all(_image(tensor) is not None for _, _, kept in rows for tensor in kept.values())
+    figure, axes = _panels(len(rows), columns, (1.0, 1.0) if images else (2.0, 1.2))
+    for line, (trial, name, kept) in zip(axes, rows, strict=True):
+        _draw_row(line, kept)
+        line[0].set_ylabel(wrapped(f"{trial}: {name}", 24), rotation=0, ha="right", va="center", fontsize=7)
+    return figure
+
+
+def _draw_row(line: Any, kept: Mapping[int, NDArray[np.float64]]) -> None:
+    for axis in line:
+        axis.set(xticks=[], yticks=[], frame_on=False)
+    for axis, (replication, tensor) in zip(line, sorted(kept.items()), strict=False):
+        if (image := _image(tensor)) is not None:
+            axis.imshow(image, cmap="gray", vmin=0.0, vmax=1.0)
+        else:
+            axis.plot(tensor.reshape(len(tensor), -1) if tensor.ndim else tensor.reshape(1), linewidth=0.8)
+        axis.set_title(str(replication), fontsize=7)
+
+
+def _image(tensor: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Values in [0, 1], (H, W) or (H, W, 3); None for what is no image."""
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
+        return None
+    tensor = tensor[0] if tensor.shape[0] == 1 else np.moveaxis(tensor, 0, -1)
+    return np.clip((tensor + 1) / 2, 0.0, 1.0)
+
+
+def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(size[0] * columns + 1.5, size[1] * rows + 0.3), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
