@@ -39,7 +39,7 @@ EXPERIMENT = register_experiment(
         trials=[*restorations("restore_mixture", "exact"), *restorations("restore_digits", "codec_ceiling")],
         replications=256,
         seed=4,
-        smoke={"replications": 8, "*.steps": 10, "*.chains": 16, "*.training": 0.05},
+        smoke={"replications": 16, "*.steps": 20, "*.chains": 16, "*.training": 0.15},
     )
 )
 

@@ -52,7 +52,7 @@ EXPERIMENT = register_experiment(
         trials=trials(seeds=3, steps=50, long=1000),
         replications=600,  # each of the 200 test images with three masks and starts
         seed=6,
-        smoke={"replications": 32, "trials": trials(seeds=1, steps=10, long=50, training=0.05)},
+        smoke={"replications": 64, "trials": trials(seeds=1, steps=10, long=50, training=0.25)},
     )
 )
 
