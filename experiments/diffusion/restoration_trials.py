@@ -138,7 +138,7 @@ class RestoreDigits(_Restore):
         """Log psnr, ssim, observed_mse, hidden_mse and the evaluations made; keep truth, measured and restored."""
         from bandits.neural.data import load_digits
         from bandits.neural.operators import measure
-        from bandits.neural.recipes import RECIPES, schedule_of, trained
+        from bandits.neural.recipes import RECIPES, schedule_of
 
         from .restoration import operator_of, restore
 
@@ -146,13 +146,9 @@ class RestoreDigits(_Restore):
         truth = images[[r % len(images) for r in batch.replications]].to(batch.device)
         operator = operator_of(self.operator, tuple(truth.shape[1:]), batch.noise("operator"))
         y = measure(operator, truth, self.sigma_y, batch.noise("measurement"))
-        models: dict[str, Any] = {}
-        for need in self.needs():
-
-            def load(need: Training = need) -> Any:
-                return trained(need.recipe, need.seed, **need.settings).model
-
-            models[ROLES[need.recipe]] = batch.model((need.recipe, need.seed, *need.settings.items()), load)
+        models: dict[str, Any] = {
+            ROLES[need.recipe]: batch.trained(need.recipe, need.seed, **need.settings) for need in self.needs()
+        }
         noise = batch.noise("sampling")
         schedule = schedule_of(RECIPES["pix_eps" if self.method in PIXEL else "lat_eps"].settings)
         run = restore(self.method, operator, y, noise, schedule, truth=truth, **models, **self.parameters)
