@@ -238,7 +238,8 @@ def _run(
     outcome = Outcome()
     try:
         for jobs in experiment.stages(cells, settings, batch):
-            before_it = outcome
+            before_it, failed = outcome, {failure.cell for failure in outcome.failures}
+            jobs = [job for job in jobs if not failed & set(getattr(job, "requires", ()))]
             stage = run_jobs(jobs, folder, settings, progress, lambda now: note(before_it.followed_by(now)))  # noqa: B023
             outcome = outcome.followed_by(stage)
             if outcome.interrupted:

@@ -258,8 +258,9 @@ def _settle(result: Result, folder: RunFolder, outcome: Outcome, failed: set[str
         progress.fail(key, str(failure))
         return
     for note in result.facts.get("notes", ()):
-        progress.say(note)
-        outcome.notes.append(note)
+        if note not in outcome.notes:  # several workers may find out the same
+            progress.say(note)
+            outcome.notes.append(note)
     if "device" in result.facts and (used := f"{result.facts['device']}, torch {result.facts['torch']}"):
         outcome.devices = sorted({*outcome.devices, used})
     if result.tensors is not None:

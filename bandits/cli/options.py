@@ -57,7 +57,12 @@ Margin = Annotated[
 Backend = Annotated[str, typer.Option(help="auto, serial, pool or ray.")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default: all cores.")]
 RayAddress = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address.")]
-Batch = Annotated[int | None, typer.Option(min=1, help="Replications that play as one batch; never changes a result.")]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Replications that play as one batch; never changes a result, of neural trials but by rounding."
+    ),
+]
 Device = Annotated[str, typer.Option(help="Of neural trials: auto (a GPU where there is one), cpu or cuda.")]
 GpusPerJob = Annotated[
     float | None, typer.Option(help="Of neural trials: share of a GPU per worker; default: as the trial says.")

@@ -127,6 +127,11 @@ class Mixture:
         covariances = covariances.expand(*means.shape, means.shape[-1])
         return Mixture.of(law._log_joint(y).softmax(-1), means, (covariances + covariances.mT) / 2)
 
+    def repeated(self, count: int) -> Mixture:
+        """Each of B mixtures so many times, in a row."""
+        parts = (self.weights, self.means, self.spectra, self.bases)
+        return Mixture(*(part.repeat_interleave(count, 0) for part in parts))
+
     def sample(self, noise: Noise) -> Tensor:
         """One draw for each stream of ``noise``, (B, l)."""
         chosen = (noise.uniform(1).to(self.weights) > self.weights.cumsum(-1)[..., :-1]).sum(-1)
@@ -140,14 +145,23 @@ class Mixture:
 
     def _pulls(self, z: Tensor) -> Tensor:
         """Gradient of each component's log density, (B, K, l)."""
-        apart = self.bases.mT @ (self.means - z.unsqueeze(-2)).unsqueeze(-1)
-        return (self.bases @ (apart / self.spectra.unsqueeze(-1))).squeeze(-1)
+        return _rows_times(self._apart(z) / self.spectra, self.bases.mT)
 
     def _log_joint(self, z: Tensor) -> Tensor:
         """Log of weight times density of each component, (B, K)."""
-        apart = (self.bases.mT @ (self.means - z.unsqueeze(-2)).unsqueeze(-1)).squeeze(-1)
-        exponent = (apart**2 / self.spectra + self.spectra.log() + math.log(2 * math.pi)).sum(-1)
+        exponent = (self._apart(z) ** 2 / self.spectra + self.spectra.log() + math.log(2 * math.pi)).sum(-1)
         return self.weights.log() - exponent / 2
+
+    def _apart(self, z: Tensor) -> Tensor:
+        """Way from z to each mean, in the component's own basis, (B, K, l)."""
+        return _rows_times(self.means - z.unsqueeze(-2), self.bases)
+
+
+def _rows_times(rows: Tensor, bases: Tensor) -> Tensor:
+    """Rows (B, K, l) times each component's matrix, (K, l, l) or (B, K, l, l)."""
+    if bases.dim() == 3:  # shared: one product per component, not one per sample
+        return (rows.transpose(0, 1) @ bases).transpose(0, 1)
+    return (rows.unsqueeze(-2) @ bases).squeeze(-2)
 
 
 class GMMEps:

@@ -135,3 +135,5 @@ def computing(device: torch.device, share: float = 0.0) -> Iterator[None]:
             setattr(place, name, value)
         if device.type == "cuda":
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            if 0 < share < 1:
+                torch.cuda.set_per_process_memory_fraction(1.0, device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .interfaces import Codec, LinearOp
 
@@ -33,6 +34,7 @@ def null_dimension(codec: Codec, operator: LinearOp, z: Tensor, *, iterations: i
         Dimensions, int64 (B,), and whether they are exact.
     """
 
+    @sdpa_kernel(SDPBackend.MATH)  # fused attention has no second derivative
     def H(v: Tensor) -> Tensor:
         where = z.detach().requires_grad_()
         out = operator.A(codec.decode(where))

@@ -48,12 +48,14 @@ class TrialJob:
         device: "cuda" or "cpu".
         gpus: Share of a GPU that a task takes.
         batch: Replications per batch; None leaves it to the trial.
+        requires: Keys of the trainings that come before it.
     """
 
     cell: TrialCell
     device: str = "cpu"
     gpus: float = 0.0
     batch: int | None = None
+    requires: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -88,7 +90,15 @@ class TrialJob:
 
     def estimate(self) -> Estimate:
         """Time one batch of the trial's pilot, and scale it up."""
-        return Estimate(seconds=self._seconds(), rows=256, chunk=self.at_once, grain=self.at_once)
+        try:
+            seconds = self._seconds()
+        except (Exception, SystemExit):  # no GPU here but in the cluster, or a trial that breaks: the run says how
+            seconds = _GUESS_S
+        finally:
+            if self.device == "cuda":  # this process may be the driver, and the memory that of its workers
+                _models.clear()
+                _free(self.device)
+        return Estimate(seconds=seconds, rows=256, chunk=self.at_once, grain=self.at_once)
 
     def _seconds(self) -> float:
         pilot = getattr(lookup("trial", self.cell.trial.name).target, "pilot", None)
@@ -151,8 +161,6 @@ class TrialJob:
 
     def _halving(self, first: int, count: int, notes: list[str]) -> Iterator[Batch]:
         """Run a batch, in halves if it does not fit into memory."""
-        import torch
-
         place = f"{self.key} {self.device}"
         stop = first + count
         while first < stop:
@@ -160,7 +168,9 @@ class TrialJob:
             done = None
             try:
                 done = self._one(first, size)
-            except torch.cuda.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
                 if size == 1:
                     raise PlayError(
                         f"replication {first}: one alone is too large: {in_one_line(error, 120)}"
@@ -175,20 +185,27 @@ class TrialJob:
 
     def _one(self, first: int, count: int) -> Batch:
         """Run one batch."""
-        import torch
-
         from .batch import Batch
 
         batch = Batch(self.cell.seed, range(first, first + count), torch_device(self.device), _cache(self.device))
         try:
             self.cell.trial.build().run(batch)
-        except torch.cuda.OutOfMemoryError:
-            raise
         except BanditsError as error:
             raise PlayError(f"replications {first}-{first + count - 1}: {error}") from error
         except (Exception, SystemExit) as error:
+            if _out_of_memory(error):
+                raise
             raise PlayError(f"replications {first}-{first + count - 1}: {in_one_line(error)}") from error
         return batch
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: torch has an error for it on GPUs, libraries below it and the CPU only words."""
+    import torch
+
+    words = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "can't allocate memory")
+    known = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError)
+    return known or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
 
 
 def _grid(first: int, count: int, size: int) -> Iterator[tuple[int, int]]:

@@ -114,6 +114,7 @@ class NeuralLog:
     folders: list[RunFolder]
     skip_damaged: bool = False
     damaged: list[str] = field(default_factory=list)
+    _read: dict[str, pa.Table] = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> RunFolder | None:
@@ -127,6 +128,11 @@ class NeuralLog:
 
     def rows(self, facts: TrialFacts) -> pa.Table:
         """Log rows of a cell: replication, step, metric, value."""
+        if facts.cell not in self._read:
+            self._read[facts.cell] = self._rows(facts)
+        return self._read[facts.cell]
+
+    def _rows(self, facts: TrialFacts) -> pa.Table:
         folder = next(folder for folder in self.folders if folder.place == facts.run)
         tables = []
         for part in folder.unopened_parts(facts.cell):

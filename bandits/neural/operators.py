@@ -37,7 +37,13 @@ Gains = Callable[[Tensor], Tensor]  # of singular values
 
 
 class SpectralOp(LinearOp, Protocol):
-    """A linear measurement whose singular values are known."""
+    """A linear measurement whose singular values are known.
+
+    Attributes:
+        rank: Number of singular values that are not 0, (1 or B,).
+    """
+
+    rank: Tensor
 
     def spectral(self, x: Tensor, gains: Gains) -> Tensor:
         """``V g(s) V^T x``; a singular value that counts as 0 is exactly 0."""
@@ -56,8 +62,10 @@ class Inpainting:
             m not in (1, n) for m, n in zip(mask.shape[1:], in_shape, strict=True)
         ):
             raise ShapeError(f"a mask of shape {tuple(mask.shape)} does not fit data of shape (B, *{in_shape})")
-        self.in_shape = self.out_shape = in_shape
+        self.in_shape: tuple[int, ...] = in_shape
+        self.out_shape: tuple[int, ...] = in_shape
         self.batch, self.mask = len(mask), mask.bool()
+        self.rank = self.mask.flatten(1).sum(1) * (math.prod(in_shape) // self.mask[0].numel())
         if (~self.mask).flatten(1).all(1).any():
             warnings.warn("a mask shows no pixel at all: that sample is drawn from the model alone", stacklevel=2)
 
@@ -89,8 +97,10 @@ class AveragePool:
             raise ShapeError(
                 f"blocks of {k} x {k} do not tile images of shape {in_shape}: give (C, H, W), k dividing H, W"
             )
-        self.k, self.in_shape = k, in_shape
-        self.out_shape = (in_shape[0], in_shape[1] // k, in_shape[2] // k)
+        self.k = k
+        self.in_shape: tuple[int, ...] = in_shape
+        self.out_shape: tuple[int, ...] = (in_shape[0], in_shape[1] // k, in_shape[2] // k)
+        self.rank = torch.tensor([math.prod(self.out_shape)])
 
     def A(self, x: Tensor) -> Tensor:
         """Means of the blocks."""
@@ -130,7 +140,8 @@ class Blur:
             raise ShapeError(
                 f"kernel {tuple(kernel.shape)} does not fit images {in_shape}: (1 or B, n, n), odd, n <= H, W"
             )
-        self.in_shape = self.out_shape = in_shape
+        self.in_shape: tuple[int, ...] = in_shape
+        self.out_shape: tuple[int, ...] = in_shape
         self.batch = len(kernel)
         height, width = in_shape[1:]
         padded = functional.pad(kernel, (0, width - n, 0, height - n)).roll((-(n // 2), -(n // 2)), (-2, -1))
@@ -138,6 +149,7 @@ class Blur:
         size = transfer.abs()
         floor = cutoff * size.amax((-2, -1), keepdim=True)
         self._transfer, self._size = transfer * (size > floor), size * (size > floor)
+        self.rank = in_shape[0] * (torch.fft.fft2(padded).abs() > floor[:, 0]).flatten(1).sum(1)
 
     def A(self, x: Tensor) -> Tensor:
         """Blurred images."""
@@ -170,7 +182,8 @@ class Matrix:
 
     def __init__(self, matrix: Tensor, in_shape: tuple[int, ...] | None = None) -> None:
         m, d = matrix.shape[-2:]
-        self.in_shape, self.out_shape = in_shape or (d,), (m,)
+        self.in_shape: tuple[int, ...] = in_shape or (d,)
+        self.out_shape: tuple[int, ...] = (m,)
         if math.prod(self.in_shape) != d:
             raise ShapeError(f"data of shape {self.in_shape} does not have the {d} entries of a row of the matrix")
         self.batch = len(matrix) if matrix.dim() == 3 else 1
@@ -178,6 +191,7 @@ class Matrix:
         _, s, self._Vt = torch.linalg.svd(matrix, full_matrices=True)
         floor = s[..., :1] * max(m, d) * torch.finfo(s.dtype).eps
         self._s = functional.pad(s * (s > floor), (0, d - s.shape[-1]))
+        self.rank = (self._s > 0).sum(-1, keepdim=matrix.dim() == 2)
 
     def A(self, x: Tensor) -> Tensor:
         """Matrix times x."""

@@ -25,11 +25,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import UnknownName, did_you_mean
+from ..errors import BadParameter, UnknownName, did_you_mean
 from .data import load_digits
 from .networks import VAE, Autoencoder, EpsMLP, EpsUNet, mlp, time_features
 from .noise import Noise
-from .schedule import Schedule, ddim_step, linear, tweedie
+from .schedule import Schedule, ddim_step, linear, scaled_linear, tweedie
 from .training import Draws, Trained, code_of, obtain, place_of, with_changes
 
 __all__ = ["RECIPES", "is_trained", "mmd", "sample", "schedule_of", "trained"]
@@ -66,8 +66,18 @@ def is_trained(name: str, seed: int = 0, **changes: Any) -> bool:
 
 
 def schedule_of(settings: Mapping[str, Any]) -> Schedule:
-    """The noise schedule that a noise predictor was trained for."""
-    return linear(int(settings["times"]))
+    """The noise schedule that a noise predictor was trained for.
+
+    ``scaled_linear`` keeps a signal of 7 % at the last index, where ``linear`` keeps 0.6 %: gradients and inversions
+    through a network that errs there are amplified ten times less, which guided samplers of few steps need.
+
+    Raises:
+        BadParameter: There is no such schedule.
+    """
+    known = {"linear": linear, "scaled_linear": scaled_linear}
+    if settings["schedule"] not in known:
+        raise BadParameter(f"schedule is one of {', '.join(known)}, not {settings['schedule']!r}")
+    return known[settings["schedule"]](int(settings["times"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +148,7 @@ class _Eps:
 
     name: str
     settings: Mapping[str, Any]
-    uses: tuple[Any, ...] = (EpsMLP, EpsUNet, mlp, time_features, linear, load_digits)
+    uses: tuple[Any, ...] = (EpsMLP, EpsUNet, mlp, time_features, linear, scaled_linear, load_digits)
 
     def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
         if "series" in settings:
@@ -218,7 +228,8 @@ def mmd(x: Tensor, y: Tensor) -> float:
 def _eps(steps: int, width: int, **more: Any) -> dict[str, Any]:
     """Settings of a noise predictor."""
     return {
-        "steps": steps, "batch": 256, "rate": 1e-3, "average": 0.999, "width": width, "depth": 3, "times": 1000
+        "steps": steps, "batch": 256, "rate": 1e-3, "average": 0.999, "width": width, "depth": 3, "times": 1000,
+        "schedule": "linear",
     } | more  # fmt: skip
 
 
@@ -231,8 +242,8 @@ RECIPES: dict[str, Any] = {
     for recipe in (
         _Codec(),
         _VAE(),
-        _Eps("lat_eps", _eps(6000, 384, codec="ae16", codec_steps=3000)),
-        _Eps("pix_eps", _eps(6000, 384)),
+        _Eps("lat_eps", _eps(6000, 384, schedule="scaled_linear", codec="ae16", codec_steps=3000)),
+        _Eps("pix_eps", _eps(6000, 384, schedule="scaled_linear")),
         _Eps("unet_eps", _eps(3000, 16, network="unet", batch=128)),
         _Eps("ts_eps", _eps(4000, 512, series="stocks")),
     )

@@ -84,7 +84,7 @@ def _from_betas(betas: Tensor, set_alpha_to_one: bool) -> Schedule:
 
 def tweedie(z: Tensor, eps: Tensor, alpha: float) -> Tensor:
     """Posterior mean ``E[z_0 | z_t]``: shape of ``z``."""
-    return (z - math.sqrt(1 - alpha) * eps) / math.sqrt(alpha)
+    return (z - _root(1 - alpha, z) * eps) / _root(alpha, z)
 
 
 def ddim_step(
@@ -101,7 +101,13 @@ def ddim_step(
         noise: Standard normal draws of the shape of ``clean``; not needed where ``eta`` is 0.
     """
     if eta == 0:
-        return math.sqrt(earlier) * clean + math.sqrt(1 - earlier) * eps
+        return _root(earlier, clean) * clean + _root(1 - earlier, clean) * eps
     sigma = eta * math.sqrt((1 - earlier) / (1 - alpha)) * math.sqrt(1 - alpha / earlier)
     assert noise is not None, "a stochastic step needs noise"
     return math.sqrt(earlier) * clean + math.sqrt(max(0.0, 1 - earlier - sigma**2)) * eps + sigma * noise
+
+
+def _root(part: float, like: Tensor) -> float:
+    """Square root in the precision of ``like``: to the bit what libraries get that keep their alphas in it."""
+    precision = torch.float64 if like.dtype == torch.float64 else torch.float32
+    return float(torch.tensor(part, dtype=precision).sqrt())

@@ -154,6 +154,12 @@ class TrialCell:
         """Label of the trial."""
         return {"trial": self.trial.label}
 
+    @cached_property
+    def trainings(self) -> list[TrainingCell]:
+        """The models that the trial needs."""
+        built = self.trial.build()
+        return [TrainingCell(training) for training in built.needs()] if hasattr(built, "needs") else []
+
     @property
     def gpus(self) -> float:
         """Share of a GPU that the trial wants."""
@@ -256,12 +262,10 @@ class NeuralExperiment:
         cells: dict[str, TrialCell] = {}
         trainings: dict[str, TrainingCell] = {}
         for spec in self.trials:
-            built = spec.build()
-            if not hasattr(built, "run"):
+            if not hasattr(spec.build(), "run"):
                 raise BadParameter(f"trial {spec.label} has no method run(batch)")
-            for training in built.needs() if hasattr(built, "needs") else ():
-                trainings.setdefault(TrainingCell(training).key, TrainingCell(training))
             cell = TrialCell(spec, self.seed, self.replications, self.keep)
+            trainings |= {training.key: training for training in cell.trainings}
             if cell.key in cells:
                 raise BadParameter(f"{cell.label} is declared twice: remove one, or change a parameter")
             cells[cell.key] = cell
@@ -295,7 +299,8 @@ class NeuralExperiment:
                 device = device_for(settings, cell.gpus)
                 share = 0.0 if device == "cpu" else settings.gpus_per_job or cell.gpus
                 most = max(most, share)
-                trials.append(TrialJob(cell, device, share, batch))
+                requires = tuple(training.key for training in cell.trainings)
+                trials.append(TrialJob(cell, device, share, batch, requires))
         where = "cuda" if most else "cpu"
         trainings: list[Job] = [TrainingJob(cell, where, most) for cell in cells if isinstance(cell, TrainingCell)]
         return [stage for stage in (trainings, trials) if stage]

@@ -30,7 +30,8 @@ class Walk:
         import torch
 
         if batch.size > self.fits:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+            words = "CUDA out of memory. Tried to allocate 1 GiB"
+            raise torch.cuda.OutOfMemoryError(words) if self.steps > 3 else RuntimeError(words)
         if self.breaks_at in batch.replications:
             raise RuntimeError("the walk fell")
         net, noise = batch.model("walk", lambda: torch.nn.Linear(3, 3)), batch.noise("steps")

@@ -84,7 +84,18 @@ def test_more_replications_continue_a_run(reference, tmp_path):
 
 def test_a_batch_that_does_not_fit_is_halved_and_said(reference, tmp_path, bandits, walks):
     _, expected = reference
-    given = ("run", "walks", "--plugin", walks, "--set", "walk.fits=1", "--out", tmp_path / "tight")
+    given = (
+        "run",
+        "walks",
+        "--plugin",
+        walks,
+        "--set",
+        "walk.fits=1",
+        "--backend",
+        "serial",
+        "--out",
+        tmp_path / "tight",
+    )
     answer = bandits(*given)
     assert answer.code == 0
     said = [line for line in answer.err.splitlines() if "out of memory" in line]

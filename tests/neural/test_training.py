@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import bandits
-from bandits import NeuralExperiment, trial
+from bandits import NeuralExperiment, load, trial
 from bandits.errors import BadParameter, PlayError, UnknownName
 from bandits.neural import recipes, training
 from bandits.neural.data import load_digits
@@ -209,6 +209,23 @@ def test_trials_have_their_models_trained_before(experiment, tmp_path, backend):
     assert loss.index[-1] == 40
     assert loss.iloc[-1] < 0.8 * loss.iloc[0]
     assert resume(tmp_path / "run").failures == []
+
+
+def test_a_trial_whose_model_cannot_be_trained_waits_for_it(plugin, tmp_path, bandits):
+    text = TRAINED.replace('"steps": 40', '"stepps": 40')
+    path = plugin(
+        text
+        + """
+from bandits import NeuralExperiment, register_experiment, trial
+both = [trial("reconstruct"), trial("gaussian_ddim")]
+register_experiment(NeuralExperiment(name="poor", trials=both, replications=2))
+"""
+    )
+    answer = bandits("run", "poor", "--plugin", path, "--out", tmp_path / "poor")
+    assert answer.code == 1
+    assert answer.err.count("has no setting 'stepps'") == 2  # as it happens, and at the end; not again in the trial
+    log = load(tmp_path / "poor")
+    assert [log.rows(facts).num_rows > 0 for facts in log.trials] == [False, True]
 
 
 def test_other_weights_are_found_out(experiment, tmp_path, cache, monkeypatch):

@@ -1,0 +1,52 @@
+"""PSLD on digits beside its controls: whether gluing helps (Rout et al., NeurIPS 2023, in small).
+
+Random and box inpainting; latent DPS, GML-DPS and PSLD with one network, DPS on pixels with another, zero fill below
+and the codec's ceiling above, which no method on latents can pass. Replications are paired by image, mask and start.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bandits import NeuralExperiment, register_experiment, trial
+from bandits.specs import Spec
+
+__all__ = ["EXPERIMENT"]
+
+OPERATORS = ("random", "box")
+
+
+def arms(steps: int, long: int) -> list[dict[str, Any]]:
+    """What is compared, with so many steps, and PSLD with more."""
+    return [
+        {"method": "zero_fill", "steps": steps},
+        {"method": "codec_ceiling", "steps": steps},
+        *({"method": method, "steps": steps} for method in ("dps", "latent_dps", "gml_dps")),
+        *({"method": "psld", "steps": steps, "options": {"gamma": gamma}} for gamma in (0.1, 0.5)),
+        {"method": "psld", "steps": long, "options": {"gamma": 0.1}},
+    ]
+
+
+def trials(seeds: int, steps: int, long: int, training: float = 1.0) -> list[Spec]:
+    """Every arm on both tasks, with so many networks."""
+    return [
+        trial("restore_digits", operator=operator, model_seed=seed, training=training, **arm)
+        for operator in OPERATORS
+        for seed in range(seeds)
+        for arm in arms(steps, long)
+    ]
+
+
+EXPERIMENT = register_experiment(
+    NeuralExperiment(
+        name="psld",
+        summary="PSLD, its controls and the codec's ceiling on random and box inpainting of digits.",
+        trials=trials(seeds=3, steps=200, long=1000),
+        replications=600,  # each of the 200 test images with three masks and starts
+        seed=5,
+        smoke={"replications": 64, "trials": trials(seeds=1, steps=20, long=50, training=0.25)},
+    )
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
