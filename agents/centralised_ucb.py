@@ -42,6 +42,7 @@ class CentralisedUCB:
     plays_population = True
     knows_bandits = True
     plays_in_turn = True
+    shares_outside_network = True
 
     def __init__(self, problem: Problem, streams: Streams, *, alpha: float = 4.0, stagger: bool = False) -> None:
         check_alpha(alpha)

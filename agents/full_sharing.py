@@ -32,6 +32,7 @@ class FullSharing(CentralisedUCB):
     """
 
     plays_in_turn = False
+    shares_outside_network = False
 
     def __init__(self, problem: Problem, streams: Streams, *, alpha: float = 4.0) -> None:
         super().__init__(problem, streams, alpha=alpha)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from .experiment import Cell
 
-__all__ = ["Band", "Curve", "Log", "load", "load_regret", "why_empty"]
+__all__ = ["Band", "Curve", "Log", "band_of", "load", "load_regret", "why_empty"]
 
 
 @dataclass(frozen=True)
@@ -192,16 +192,7 @@ class Log:
 
     def band(self, facts: CellFacts, kind: BandKind = "t", column: str = "regret", level: float = 0.95) -> Band:
         """A column over time: its mean or median with a band; see `Band` for the kinds."""
-        check_level(level)
-        _, values = self.values(facts, column)
-        if kind == "quantiles":
-            low, middle, high = quantiles(values, ((1 - level) / 2, 0.5, (1 + level) / 2))
-        elif kind == "median":
-            (middle,), (low, high) = quantiles(values, (0.5,)), quantile_interval(values, 0.5, level)
-        else:
-            found = mean_interval(values, level, kind)
-            middle, low, high = found.mean, found.low, found.high
-        return Band(facts.checkpoints, middle, low, high, kind, level, len(values))
+        return band_of(facts.checkpoints, self.values(facts, column)[1], kind, level)
 
     def ratio(self, facts: CellFacts) -> Curve | None:
         """Mean regret over the lower bound, from round 10 on; None where the bound is unknown or 0.
@@ -370,6 +361,19 @@ class Log:
     def why_empty(self) -> str:
         """One line that says why there is nothing to look at."""
         return why_empty(self.folders)
+
+
+def band_of(t: IntArray, values: FloatArray, kind: BandKind = "t", level: float = 0.95) -> Band:
+    """Values of replications at rounds t, (R, C): their mean or median with a band; see `Band` for the kinds."""
+    check_level(level)
+    if kind == "quantiles":
+        low, middle, high = quantiles(values, ((1 - level) / 2, 0.5, (1 + level) / 2))
+    elif kind == "median":
+        (middle,), (low, high) = quantiles(values, (0.5,)), quantile_interval(values, 0.5, level)
+    else:
+        found = mean_interval(values, level, kind)
+        middle, low, high = found.mean, found.low, found.high
+    return Band(t, middle, low, high, kind, level, len(values))
 
 
 def why_empty(folders: Sequence[RunFolder]) -> str:

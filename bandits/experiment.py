@@ -228,7 +228,8 @@ class Experiment:
     def sweep(self, target: str, values: Sequence[Any]) -> Experiment:
         """Return a copy with an agent or environment for each value of ``name.parameter``: ``sweep("ucb1.c", [1, 2])``.
 
-        Sweeps can follow one another; the result has every combination. Labels show the values, and
+        Sweeps can follow one another; the result has every combination, once: where the experiment has the parameter at
+        several values already, those give way to the new ones. Labels show the values, and
         `Log.parameters` has them as columns ``agent.c`` or ``environment.gap``.
 
         Raises:
@@ -238,7 +239,9 @@ class Experiment:
         listed = [] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
         if not listed:
             raise BadParameter(f"sweep of {target}: give a list of values, got {values!r}")
-        return self._with_values(target, listed)
+        name, _, parameter = target.partition(".")
+        once = {kind: _but_for(getattr(self, kind), name, parameter) for kind in ("agents", "environments")}
+        return self.replace(**once)._with_values(target, listed)
 
     def _with_values(self, target: str, values: Sequence[Any]) -> Experiment:
         """Put each agent or environment that is called by the target in place of itself, once with each value."""
@@ -394,6 +397,17 @@ def log_spaced(horizon: int, count: int) -> tuple[int, ...]:
         rounds.append(previous)
     rounds[-1] = horizon
     return tuple(rounds)
+
+
+def _but_for(specs: Sequence[Spec], name: str, parameter: str) -> list[Spec]:
+    """Of declarations of a name that differ in one parameter alone, the first; all others."""
+    found: list[Spec] = []
+    for spec in specs:
+        rest = {n: value for n, value in spec.given.items() if n != parameter}
+        alike = [{n: v for n, v in other.given.items() if n != parameter} for other in found if other.name == name]
+        if spec.name != name or rest not in alike:
+            found.append(spec)
+    return found
 
 
 def declared(kind: str, specs: Any, experiment: str) -> tuple[Spec, ...]:

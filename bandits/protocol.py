@@ -186,7 +186,8 @@ class Agent(Protocol):
 
     A class that sets ``needs_reward = False`` learns from observations, or not at all. Others are not given problems
     with arms whose reward is not seen. A class that sets ``plays_population = True`` plays all learners of a
-    population, and nothing else.
+    population, and nothing else; one that also sets ``shares_outside_network = True`` lets them share without messages,
+    as references do, so that figures do not show its count of messages, 0, as if it were their price.
     """
 
     def act(self, t: int, context: Any = None) -> IntArray:

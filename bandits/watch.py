@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from .analysis import Curve, Log, load_regret
 from .cells import CellFacts
-from .plots.panels import height_of
+from .plots.heights import height_of
 from .tables import number, print_summary
 from .terminal_plot import COLOURS, plot
 
@@ -158,7 +158,7 @@ def _panel(now: Look, cells: list[CellFacts], width: int, height: int) -> Iterat
     colours = {facts.agent: COLOURS[i % len(COLOURS)] for i, facts in enumerate(cells)}
     if known:
         bound = cells[0].bound
-        top, _ = height_of(known)
+        top, _ = height_of({agent: curve.mean for agent, curve in known.items()})
         log_t = bound is not None and len(bound.starts) == 1
         lines = {agent: (curve.t, curve.mean) for agent, curve in known.items()}
         yield plot(lines, colours, top=top, width=width, height=height, log_t=log_t)

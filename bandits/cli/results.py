@@ -125,7 +125,10 @@ def export(
 def plot(
     place: RunPlace,
     kind: Annotated[
-        list[str], typer.Option(help="regret, ratio, allocation, messages, spreading, or all; may be repeated.")
+        list[str],
+        typer.Option(
+            help="regret, ratio, distribution, difference, allocation, messages, spreading, cost, all; may be repeated."
+        ),
     ] = ["regret"],
     out: Annotated[
         Path | None, typer.Option(help="PNG, SVG or PDF file, or a folder; default: RUN/figures/KIND.png.")
@@ -134,21 +137,39 @@ def plot(
     environment: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this environment; may be repeated.")
     ] = None,
-    log: Annotated[str, typer.Option(help="Logarithmic axes of regret: auto, x, y, xy or none.")] = "auto",
+    log: Annotated[str, typer.Option(help="Logarithmic axes: auto, x, y, xy or none.")] = "auto",
+    band: Annotated[
+        str | None, typer.Option(help="t (default), normal or bootstrap of the mean; median, quantiles or none.")
+    ] = None,
+    at: Annotated[int | None, typer.Option(help="Round, of figures that show one; default: the horizon.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="AGENT", help="Of difference: the agent to subtract; default: the best.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND.PARAM", help="Draw regret or ratio against a swept parameter: environment.gap, agent.c."
+        ),
+    ] = None,
+    style: Annotated[str, typer.Option(help="default or publication: for print, without colours, too.")] = "default",
+    width: Annotated[
+        str | None, typer.Option(help="Of a publication: one-column (default), two-column, or a length such as 120mm.")
+    ] = None,
     skip_damaged: SkipDamaged = False,
 ) -> None:
-    """Draw mean regret, its ratio to the lower bound, or the plays of each arm, with 95 % intervals.
+    """Draw curves of regret, its ratio to the lower bound, its distribution, paired differences, and more.
 
-    Example: bandits plot results/quickstart-20260101T000000Z --kind regret --kind ratio --out figures/
+    Example: bandits plot results/quickstart-20260101T000000Z --kind regret --kind difference --out figures/
     """
     from ..plots.files import save_kinds
 
-    chosen = agents.split(",") if agents else None
-    drawn, left_out = save_kinds(
-        place, kind, out, agents=chosen, environments=environment or None, log=log, skip_damaged=skip_damaged
-    )
-    for path in drawn:
-        print(path)
+    choices: dict[str, Any] = {"log": log, "band": band, "at": at, "reference": reference, "against": against}
+    choices |= {"agents": agents.split(",") if agents else None, "environments": environment or None}
+    drawn, left_out = save_kinds(place, kind, out, skip_damaged=skip_damaged, style=style, width=width, **choices)
+    for figure in drawn:
+        print(figure.path)
+        if style != "default":
+            print(f"caption: {figure.caption}", file=sys.stderr)
     for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
 

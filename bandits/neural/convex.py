@@ -104,8 +104,9 @@ class Program:
             self._set(lane)
             self._point.value = points[lane]
             status = _run(problem, self._excess if hard else lambda: 0.0)
-            if status == cp.INFEASIBLE:
-                raise InfeasibleError(explain_conflict(self._owner, lane))
+            conflict = explain_conflict(self._owner, lane) if status == cp.INFEASIBLE else None
+            if conflict:
+                raise InfeasibleError(conflict)
             if status != cp.OPTIMAL:
                 tried = ", ".join(name for name, _ in SOLVERS)
                 raise ProjectionError(f"sample {lane}: none of {tried} solved the projection; the last said '{status}'")
@@ -152,17 +153,20 @@ class Program:
         return max(float(np.max(one.violation())) for one in self._hold)
 
 
-def explain_conflict(constraints: Constraints, lane: int) -> str:
+def explain_conflict(constraints: Constraints, lane: int) -> str | None:
     """Say which constraints of a sample exclude each other, and by how much they must be broken together at least.
 
     The sum of the violations is minimised; constraints without a multiplier there take no part. What is left is thinned
     out one by one while it still has no common point, so that leaving out any of those named would let the rest hold.
+
+    Returns:
+        The message; None if the constraints can hold together.
     """
     phase_one = _PhaseOne(constraints, lane)
     everything = list(range(len(constraints.names)))
     total, pulling = phase_one.least_violation(everything)
     if total <= _TOLERANCE:
-        return f"sample {lane}: no point was found that satisfies all constraints, though they barely can hold together"
+        return None
     subset = pulling if phase_one.least_violation(pulling)[0] > _TOLERANCE else everything
     for item in list(subset):
         rest = [other for other in subset if other != item]

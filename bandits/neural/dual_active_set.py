@@ -34,7 +34,8 @@ __all__ = ["INFEASIBLE", "SOLVED", "STUCK", "multipliers"]
 BoolArray = NDArray[np.bool_]
 
 SOLVED, INFEASIBLE, STUCK = 0, 1, 2
-_TOLERANCE = 1e-10  # of a residual; rows have norm 1, so that it is a distance
+_TOLERANCE = 1e-10  # of a residual, which is a distance since rows have norm 1
+_RELATIVE = 1e-12  # the same, relative to the greatest residual of the sample before its projection
 _DEPENDENT = 1e-11  # squared distance of a unit row to the span of the active rows, below which it is called dependent
 
 
@@ -56,7 +57,7 @@ def multipliers(
     """
     found = np.zeros_like(excess)
     status = np.zeros(len(excess), dtype=np.int64)
-    _solve_lanes(products, excess, equal, upper, ridge, _TOLERANCE, _DEPENDENT, found, status)
+    _solve_lanes(products, excess, equal, upper, ridge, _TOLERANCE, _RELATIVE, _DEPENDENT, found, status)
     return found, status
 
 
@@ -229,6 +230,7 @@ def _solve_lanes(
     upper: FloatArray,
     ridge: FloatArray,
     tolerance: float,
+    relative: float,
     dependent: float,
     u: FloatArray,
     status: IntArray,
@@ -240,15 +242,17 @@ def _solve_lanes(
     for lane in range(lanes):
         rows = lane if products.shape[0] > 1 else 0
         bound = lane if upper.shape[0] > 1 else 0
+        greatest = 0.0
         for i in range(m):
             lower[i] = -upper[bound, i] if equal[i] else 0.0
+            greatest = max(greatest, abs(excess[lane, i]))
         status[lane] = _solve_lane(
             products[rows],
             excess[lane],
             lower,
             upper[bound],
             ridge[bound],
-            tolerance,
+            max(tolerance, relative * greatest),
             dependent,
             u[lane],
             residual,

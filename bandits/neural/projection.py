@@ -128,7 +128,7 @@ class Constraints:
             nearest = nearest_on_plane(flat, self.rows, self._inverse, self.bounds)
             self._refuse_inconsistent(nearest)
         else:
-            nearest = self._solve_dual(flat)
+            nearest = self._solve_dual(self._solve_dual(flat))  # again: the first is exact to the size of its input
         return nearest.reshape(x.shape)
 
     def penalised(self, x: Tensor, gamma: float, penalty: Penalty = "sq_dist") -> Tensor:
@@ -175,17 +175,20 @@ class Constraints:
         products, *arrays = (part.cpu().contiguous().numpy() for part in (self._products, excess, upper, ridges))
         found, status = dual_active_set.multipliers(products, arrays[0], self.equal.cpu().numpy(), *arrays[1:])
         for lane in (status == dual_active_set.INFEASIBLE).nonzero()[0]:
-            raise InfeasibleError(explain_conflict(self, int(lane)))
+            if conflict := explain_conflict(self, int(lane)):
+                raise InfeasibleError(conflict)
         nearest = flat - self._combine(unit, torch.from_numpy(found).to(flat.device))
-        stuck = (status == dual_active_set.STUCK).nonzero()[0].tolist()
+        stuck = (status != dual_active_set.SOLVED).nonzero()[0].tolist()
         if stuck:
             nearest[stuck] = Program(self).solve(flat, gamma, penalty, stuck)
         return nearest
 
     def _refuse_inconsistent(self, nearest: Tensor) -> None:
         excess = (self._apply(self.rows, nearest) - self.bounds).abs()
-        if (excess > _FEASIBLE * (1 + self.bounds.abs())).any():
-            raise InfeasibleError(explain_conflict(self, int(excess.amax(-1).argmax())))
+        broken = excess > _FEASIBLE * (1 + self.bounds.abs() + nearest.abs().amax(-1, keepdim=True))
+        for lane in broken.any(-1).nonzero().flatten().tolist():
+            if conflict := explain_conflict(self, lane):
+                raise InfeasibleError(conflict)
 
     @property
     def _is_one_ball(self) -> bool:

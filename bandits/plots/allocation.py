@@ -12,10 +12,10 @@ from ..analysis import Log
 from ..cells import CellFacts
 from ..errors import NotLogged, RunFolderError
 from ..protocol import FloatArray, IntArray
-from ..statistics import mean_interval
 from ..tables import number
+from .bands import at_round, check_band, explained
 from .panels import Grid
-from .style import bar_style, plain_text
+from .style import bar_style, current, plain_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,21 +37,30 @@ class _Group:
 
 
 def draw_allocation(
-    opened: Log, *, agents: Sequence[str] | None = None, environments: Sequence[str] | None = None
+    opened: Log,
+    *,
+    agents: Sequence[str] | None = None,
+    environments: Sequence[str] | None = None,
+    band: str = "t",
+    at: int | None = None,
 ) -> Figure:
-    """Mean plays of each suboptimal arm by the horizon, with 95 % intervals, beside ``c ln T`` of the bound.
+    """Mean plays of each suboptimal arm by a round, with 95 % intervals, beside ``c ln T`` of the bound.
 
     Where there are many arms, those that the bound asks for most stand alone and the plays of the others are added up.
 
+    `draw` explains the choices.
+
     Raises:
+        BadParameter: The round was not recorded, ``band`` is wrong, or there is no such agent or environment.
         NotLogged: The run did not record pulls, or no environment's bound says which plays it asks for.
         RunFolderError: No replication is finished yet.
     """
+    check_band(band)
     cells = opened.select(agents, environments).cells
-    pulls = {facts.cell: opened.pulls(facts) for facts in cells}
+    pulls = {facts.cell: opened.pulls(facts, at) for facts in cells}
     if not any(map(len, pulls.values())):
         raise RunFolderError("there is nothing to draw: no replication is finished yet")
-    groups = {facts.environment: _groups(facts) for facts in cells}
+    groups = {facts.environment: _groups(facts, at) for facts in cells}
     missing = {facts.environment: _reason(facts) for facts in cells if not groups[facts.environment]}
     listed = "; ".join(f"{environment} ({reason})" for environment, reason in missing.items())
     shown = [name for name, found in groups.items() if found]
@@ -65,18 +74,19 @@ def draw_allocation(
     grid = Grid.of(shown, [BOUND, *labels], columns, (wide, _HEIGHT))
     for environment, panel in grid.panels.items():
         here = [facts for facts in cells if facts.environment == environment and len(pulls[facts.cell])]
-        _draw_panel(panel, groups[environment], {facts.agent: pulls[facts.cell] for facts in here}, labels)
+        _draw_panel(panel, groups[environment], {facts.agent: pulls[facts.cell] for facts in here}, labels, band)
         grid.head(environment)
-    replications, horizon = max(map(len, pulls.values())), cells[0].horizon
-    title = f"Plays of suboptimal arms by T = {horizon:,}; whiskers: 95 % intervals over {replications:,} replications"
+    rounds = {facts.checkpoint(at) for facts in cells}
+    when = f" by {'T' if at is None else 't'} = {max(rounds):,}" if len(rounds) == 1 else ""
+    title = explained(f"plays of suboptimal arms{when}", band, max(map(len, pulls.values())), "whiskers")
     return grid.finish(title, [f"Not shown: {listed}"] if listed else [])
 
 
-def _groups(facts: CellFacts) -> list[_Group]:
+def _groups(facts: CellFacts, at: int | None) -> list[_Group]:
     """Suboptimal arms in order; where there are many, the minor ones together at the end."""
     if facts.bound is None or facts.bound.allocation is None:
         return []
-    asked = facts.bound.allocation * np.log(facts.horizon)
+    asked = facts.bound.allocation * np.log(facts.checkpoint(at))
     arms = np.flatnonzero(~np.isnan(asked))
     alone = arms
     if arms.size > MOST_ARMS:
@@ -96,7 +106,7 @@ def _reason(facts: CellFacts) -> str:
     return "every arm is optimal"
 
 
-def _draw_panel(panel: Any, groups: list[_Group], pulls: dict[str, IntArray], labels: list[str]) -> None:
+def _draw_panel(panel: Any, groups: list[_Group], pulls: dict[str, IntArray], labels: list[str], band: str) -> None:
     place, width = np.arange(len(groups), dtype=np.float64), 1.0 / (len(labels) + 3)
     left = place - 0.5 + 1.5 * width
     asked = np.array([group.asked for group in groups])
@@ -104,23 +114,24 @@ def _draw_panel(panel: Any, groups: list[_Group], pulls: dict[str, IntArray], la
     panel.hlines(asked, left + 0.5 * width, place + 0.5 - width, color="black", linewidth=0.8, linestyle=(0, (2, 2)))
     at: list[FloatArray] = []
     mean: list[FloatArray] = []
-    half: list[FloatArray] = []
+    ends: list[FloatArray] = []
     for agent, played in pulls.items():
         i = labels.index(agent)
         at.append(left + width * (1 + i))
-        found = mean_interval(_of_groups(played, groups).astype(np.float64))
-        mean.append(found.mean)
-        half.append(found.high - found.mean)
+        middle, low, high = at_round(_of_groups(played, groups).astype(np.float64), band)
+        mean.append(middle)
+        ends.append(np.stack([middle - low, high - middle]))
         panel.bar(at[-1], mean[-1], width, label=plain_text(agent), edgecolor="white", linewidth=0.0, **bar_style(i))
-    places, means, halves = (np.concatenate(parts) for parts in (at, mean, half))
-    top = _top(asked, means, halves)
+    places, means, arms = np.concatenate(at), np.concatenate(mean), np.concatenate(ends, axis=1)
+    top = _top(asked, means, arms[1])
     panel.set_ylim(0, top)
     whole = means <= top
     cap = min(2.0, 30 * width)
-    panel.errorbar(places[whole], means[whole], halves[whole], fmt="none", ecolor="black", elinewidth=0.8, capsize=cap)
+    whiskers = np.nan_to_num(arms[:, whole])
+    panel.errorbar(places[whole], means[whole], whiskers, fmt="none", ecolor="black", elinewidth=0.8, capsize=cap)
     _say_height(panel, np.append(places, left), np.append(means, asked), top)
     for x in left[asked == 0]:
-        panel.text(x, 0, "0", ha="center", va="bottom", fontsize=7)
+        panel.text(x, 0, "0", ha="center", va="bottom", fontsize=current().sizes["small"])
     panel.set_xlim(-0.5, len(groups) - 0.5)
     panel.set_xticks(place, [group.name for group in groups])
     panel.tick_params(axis="x", length=0)
@@ -148,4 +159,6 @@ def _say_height(panel: Any, places: FloatArray, heights: FloatArray, top: float)
     for x, height in zip(places, heights, strict=True):
         if height > top:
             text = number(height, 3)
-            panel.text(x, 0.99 * top, text, rotation=90, ha="center", va="top", fontsize=6, bbox=box)
+            panel.text(
+                x, 0.99 * top, text, rotation=90, ha="center", va="top", fontsize=current().sizes["small"] - 1, bbox=box
+            )

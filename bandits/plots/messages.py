@@ -1,67 +1,102 @@
-"""What messages buy: regret of a population at the horizon against the messages that its learners exchanged."""
+"""What messages buy: regret of a population at one round against the messages that its learners exchanged."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..analysis import Log
-from ..errors import NotLogged, RunFolderError
-from .panels import Grid
-from .style import line_style, plain_text
+from ..cells import CellFacts
+from ..errors import NotLogged, RunFolderError, UnknownName
+from ..registry import lookup
+from .bands import at_round, check_band, explained
+from .panels import Grid, log_axes
+from .style import current, line_style, marker, plain_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw_messages"]
 
-_MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+UNCOUNTED = "shares outside the network: no messages to count"
 
 
 def draw_messages(
-    opened: Log, *, agents: Sequence[str] | None = None, environments: Sequence[str] | None = None
+    opened: Log,
+    *,
+    agents: Sequence[str] | None = None,
+    environments: Sequence[str] | None = None,
+    log: str = "auto",
+    band: str = "t",
+    at: int | None = None,
 ) -> Figure:
-    """Mean group regret by the horizon, with a 95 % interval, against the mean number of messages: a point per agent.
+    """Mean group regret by a round, with a 95 % interval, against the mean number of messages: a point per agent.
 
-    The axis of messages is logarithmic above 10, so that agents without messages have a place.
+    The axis of messages is logarithmic above 10, so that agents without messages have a place. An agent that declares
+    ``shares_outside_network`` moves information that the network does not count: its regret is a level line.
+
+    `draw` explains the choices.
 
     Raises:
+        BadParameter: The round was not recorded, or ``log`` or ``band`` is wrong.
         NotLogged: The run has no population.
         RunFolderError: No replication is finished yet.
     """
+    log_x, log_y = log_axes(log, "x")
+    check_band(band)
     cells = [facts for facts in opened.select(agents, environments).cells if facts.n_learners is not None]
     cells = [facts for facts in cells if opened.logs(facts, "messages")]
     if not cells:
         raise NotLogged("nobody exchanges messages where one learner plays alone")
     labels = list(dict.fromkeys(facts.agent for facts in cells))
-    grid = Grid.of(list(dict.fromkeys(facts.environment for facts in cells)), labels)
-    most = 0
+    names = {facts.agent: f"{facts.agent} ({UNCOUNTED})" if _uncounted(facts) else facts.agent for facts in cells}
+    grid = Grid.of(list(dict.fromkeys(facts.environment for facts in cells)), names.values())
+    most, farthest = 0, 1.0
     for facts in cells:
-        regret, messages = opened.curve(facts), opened.curve(facts, "messages")
-        if not regret.replications:
+        _, regret = opened.values(facts, "regret", facts.checkpoint(at))
+        if not len(regret):
             continue
-        most = max(most, regret.replications)
-        i = labels.index(facts.agent)
-        half = regret.half_width[-1:] if regret.replications > 1 else None
-        grid.panels[facts.environment].errorbar(
-            messages.mean[-1:],
-            regret.mean[-1:],
-            yerr=half,
-            color=line_style(i)["color"],
-            marker=_MARKERS[i % len(_MARKERS)],
-            linestyle="none",
-            capsize=3,
-            label=plain_text(facts.agent),
-        )
+        most = max(most, len(regret))
+        messages = opened.values(facts, "messages", facts.checkpoint(at))[1].mean()
+        place = None if _uncounted(facts) else float(messages)
+        farthest = max(farthest, place or 0.0)
+        _draw(grid.panels[facts.environment], labels.index(facts.agent), names[facts.agent], place, regret, band)
     if not most:
         raise RunFolderError("there is nothing to draw: no replication is finished yet")
     for environment, panel in grid.panels.items():
-        panel.set_xscale("symlog", linthresh=10)
-        panel.set_xlim(left=-1)
-        panel.set_ylim(bottom=0)
+        if log_x:
+            panel.set_xscale("symlog", linthresh=10)
+        panel.set_xlim((-1, 1.5 * farthest) if log_x else (-0.04 * farthest, 1.06 * farthest))
+        panel.set_yscale("log" if log_y else "linear")
+        if not log_y:
+            panel.set_ylim(bottom=0)
         panel.set_xlabel("messages of all learners")
         panel.set_ylabel("regret of all learners")
         grid.head(environment)
-    horizon = max(facts.horizon for facts in cells)
-    title = f"Regret at T = {horizon:,} against messages; bars: 95 % over {most:,} replications"
-    return grid.finish(title, ["What agents share outside the network, as centralised ones do, is not counted."])
+    rounds = {facts.checkpoint(at) for facts in cells}
+    when = f" at {'T' if at is None else 't'} = {max(rounds):,}" if len(rounds) == 1 else ""
+    return grid.finish(explained(f"regret{when} against messages", band, most, "bars"))
+
+
+def _draw(panel: Any, i: int, name: str, messages: float | None, regret: Any, band: str) -> None:
+    """A point with its bar, or a level line."""
+    middle, low, high = (float(found) for found in at_round(regret, band))
+    style = line_style(i)
+    if messages is None:
+        panel.axhline(middle, label=plain_text(name), linewidth=current().line, **style)
+        if not np.isnan(low):
+            panel.axhspan(low, high, color=style["color"], alpha=0.15, linewidth=0)
+        return
+    error = None if np.isnan(low) else [[middle - low], [high - middle]]
+    look = {"markersize": 6} | marker(i) | {"color": style["color"], "linestyle": "none", "capsize": 3}
+    panel.errorbar([messages], [middle], yerr=error, label=plain_text(name), **look)
+
+
+def _uncounted(facts: CellFacts) -> bool:
+    """Whether the agent says that its learners share outside the network; an unknown agent does not."""
+    try:
+        return bool(getattr(lookup("agent", facts.agent_name).target, "shares_outside_network", False))
+    except UnknownName:
+        return False

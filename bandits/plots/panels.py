@@ -1,22 +1,21 @@
-"""What the kinds of figures share: which cells they show, one panel for each environment, legend and title."""
+"""What the kinds of figures share: one panel for each environment, legend, title or caption, logarithmic axes."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..analysis import Curve
-from ..tables import number
-from .style import line_style, plain_text, wrapped
+from ..errors import BadParameter
+from .style import current, plain_text, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Grid", "draw_curve", "height_of", "limit_height"]
+__all__ = ["Grid", "log_axes", "plain_logarithms"]
+
+_MOST_VERTICES = 40_000  # of bands: beyond, a picture of them is smaller than their outlines, in SVG and PDF
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,14 @@ class Grid:
         panels: Axes of each environment, by its label.
         columns: Panels beside each other.
         names: Legend entries, in order.
+        said: What the caption says of a lone panel that has no heading.
     """
 
     figure: Figure
     panels: dict[str, Any]
     columns: int
     names: list[str]
+    said: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -49,20 +50,26 @@ class Grid:
             environments: Labels.
             names: Legend entries, in the order wanted.
             columns: Panels beside each other; by default more as there are more panels.
-            size: Width and height of a panel in inches; by default smaller as there are more.
+            size: Width and height of a panel in inches; by default smaller as there are more. In print the style says
+                how wide the figure is.
         """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        many = len(environments)
+        many, style = len(environments), current()
         columns = columns or (1 if many == 1 else 2 if many <= 4 else 3 if many <= 9 else 4)
+        if style.width is not None:
+            columns = min(columns, max(1, int(style.width / 2.2)))
         columns = -(-many // -(-many // columns))  # no emptier last row than need be
         wide, high = size or {1: (7.2, 4.1), 2: (5.8, 3.9), 3: (4.7, 3.4), 4: (4.3, 3.1)}[columns]
+        if style.width is not None:
+            high = min(high, 0.5 + 0.55 * style.width / columns) if size is None else 0.7 * high
         rows = -(-many // columns)
         names = list(dict.fromkeys(names))
-        width = max(wide * columns, 7.2)
+        width = style.width or max(wide * columns, 7.2)
         legend_rows = -(-len(names) // _legend_columns(names, width))
-        figure = Figure(figsize=(width, high * rows + 0.22 * legend_rows + 0.6), layout="constrained")
+        legend = 0.22 * style.sizes["legend"] / 9 * legend_rows
+        figure = Figure(figsize=(width, high * rows + legend + (0.6 if style.titled else 0.2)), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel in axes[many:]:
@@ -75,95 +82,98 @@ class Grid:
         return cls(figure, panels, columns, names)
 
     def head(self, environment: str, remark: str = "") -> None:
-        """Write the environment, and a remark such as its constant, above its panel."""
-        width = 12 * self.figure.get_figwidth() / self.columns - 8
+        """Write the environment, and a remark such as its constant, above its panel; in print, a lone one's below."""
         line = f"{environment}  ({remark})" if remark else environment
-        text = wrapped(line, int(width)) if len(line) <= width else wrapped(environment, int(width))
+        if not current().titled and len(self.panels) == 1:
+            self.said.append(" ".join(line.split()))
+            return
+        size = current().sizes["head"]
+        width = int(current().letters(10, "head") * self.figure.get_figwidth() / self.columns - 8)
+        text = wrapped(line, width) if len(line) <= width else wrapped(environment, width)
         if remark and len(line) > width:
-            text += "\n" + wrapped(remark, int(width))
-        self.panels[environment].set_title(text, fontsize=10)
+            text += "\n" + wrapped(remark, width)
+        self.panels[environment].set_title(text, fontsize=size, linespacing=current().spacing)
 
     def finish(self, title: str, notes: Sequence[str] = ()) -> Figure:
-        """Add the legend and the title, with notes below it, and return the figure."""
+        """Add the legend and the title, with notes below it, and return the figure.
+
+        All that the title says is also the figure's label, its caption; in print it stands only there.
+        """
+        style, width = current(), self.figure.get_figwidth()
         found = {h.get_label(): h for panel in self.panels.values() for h in panel.get_legend_handles_labels()[0]}
         entries = [plain_text(name) for name in self.names if plain_text(name) in found]
-        width = self.figure.get_figwidth()
-        self.figure.legend(
-            [found[entry] for entry in entries],
-            entries,
-            loc="outside lower center",
-            ncols=_legend_columns(entries, width),
-            frameon=False,
-            fontsize=9,
-            handlelength=3.0,
-        )
-        lines = [line for text in (title, *notes) for line in textwrap.wrap(text, int(11 * width))]
-        self.figure.suptitle(plain_text("\n".join(lines)), fontsize=11)
+        if entries:
+            self.figure.legend(
+                [found[entry] for entry in entries],
+                entries,
+                loc="outside lower center",
+                ncols=_legend_columns(entries, width),
+                frameon=False,
+                fontsize=style.sizes["legend"],
+                handlelength=3.0,
+                labelspacing=0.5 * style.spacing / 1.2,
+            )
+        self.figure.set_label(". ".join(text.rstrip(".") for text in (title, *self.said, *notes)) + ".")
+        if style.titled:
+            size = style.sizes["title"]
+            lines = [line for text in (title, *notes) for line in _wrapped_title(text, int(11 * width))]
+            self.figure.suptitle(plain_text("\n".join(lines)), fontsize=size)
+        self._lighten()
         return self.figure
+
+    def _lighten(self) -> None:
+        """Let vector files hold the bands of a panel as a picture where their outlines would be larger."""
+        bands = [band for panel in self.panels.values() for band in panel.collections]
+        if sum(len(path.vertices) for band in bands for path in band.get_paths()) > _MOST_VERTICES:
+            for panel in self.panels.values():
+                panel.set_rasterization_zorder(1.5)  # bands have 1, lines 2
+
+
+def _wrapped_title(text: str, width: int) -> list[str]:
+    """Lines of at most this many letters, if need be each clause on its own."""
+    clauses = [text] if len(text) <= width else text.split("; ")
+    return [line for clause in clauses for line in textwrap.wrap(clause, width)]
 
 
 def _legend_columns(names: Sequence[str], width: float) -> int:
-    """As many columns as fit: about 12 letters to the inch, and room for the handles."""
-    return max(1, min(6, len(names), int(12 * width / (max(map(len, names), default=1) + 9))))
+    """As many columns as fit: about 12 letters of 9 points to the inch, and room for the handles."""
+    letters = current().letters(9, "legend") * width
+    if current().width is None:
+        return max(1, min(6, len(names), int(letters / (max(map(len, names), default=1) + 9))))
+    fitting = [n for n in range(2, min(6, len(names)) + 1) if _letters_of(names, n) <= letters]
+    return max(fitting, default=1)
 
 
-def draw_curve(panel: Any, curve: Curve, i: int, label: str) -> None:
-    """Mean and 95 % band of the i-th agent."""
-    style = line_style(i)
-    panel.plot(curve.t, curve.mean, label=plain_text(label), linewidth=1.6, **style)
-    if curve.replications > 1:
-        low, high = curve.mean - curve.half_width, curve.mean + curve.half_width
-        panel.fill_between(curve.t, low, high, color=style["color"], alpha=0.18, linewidth=0)
+def _letters_of(names: Sequence[str], columns: int) -> int:
+    """Width of a legend that fills one column after the other, the first ones fuller, in letters."""
+    lengths, rest = [len(name) + 9 for name in names], len(names) % columns
+    sizes = [len(names) // columns + (k < rest) for k in range(columns)]
+    return sum(max(lengths[sum(sizes[:k]) : sum(sizes[: k + 1])]) for k in range(columns))
 
 
-def limit_height(
-    panel: Any, curves: Mapping[str, Curve], theory: Mapping[str, float] | None = None, least: float = 0.0
-) -> None:
-    """End the axis as `height_of` says, and name what leaves it.
+def plain_logarithms(axis: Any, low: float, high: float) -> None:
+    """Label a logarithmic axis with plain numbers, on a short one also at 2 and 5."""
+    if high < 1e6 and low >= 1e-3:
+        axis.set_major_formatter("{x:,g}")
+        short = high < 1000 * low
+        axis.set_minor_formatter(lambda x, _: f"{x:,g}" if short and f"{x:.0e}"[0] in "25" else "")
+
+
+def log_axes(log: str, auto: str, impossible: Mapping[str, str] | None = None) -> tuple[bool, bool]:
+    """Whether x and y are logarithmic.
 
     Args:
-        panel: Axes with a linear scale that begins at 0.
-        curves: What is drawn, by name.
-        theory: Where the line of a bound ends, by its name.
-        least: The axis reaches at least this.
+        log: "auto", "x", "y", "xy" or "none".
+        auto: What "auto" means here.
+        impossible: Why an axis cannot be, by its name.
+
+    Raises:
+        BadParameter: ``log`` is none of these, or asks for what cannot be.
     """
-    top, leaving = height_of(curves, theory, least)
-    panel.set_ylim(0, top)
-    notes = ["leaves the panel: " + ", ".join(leaving)] if leaving else []
-    _annotate(panel, [*notes, *("same curve: " + ", ".join(names) for names in _coinciding(curves))])
-
-
-def height_of(
-    curves: Mapping[str, Curve], theory: Mapping[str, float] | None = None, least: float = 0.0
-) -> tuple[float, list[str]]:
-    """Where an axis ends above every curve but those that dwarf the others, and which leave it, with their last values.
-
-    It ends above five times the lower quartile: with several poor agents a median would be one of them. The theory is
-    in view unless it doubles the height. The report's script does the same.
-    """
-    theory = theory or {}
-    last = {name: float(curve.mean[-1]) for name, curve in curves.items()}
-    bound = max(theory.values(), default=0.0)
-    near = max(5.0 * float(np.quantile(list(last.values()), 0.25)), 2.0 * bound)
-    inside = max(float(np.nanmax(curve.mean)) for name, curve in curves.items() if last[name] <= near)
-    top = max(1.08 * (max(inside, bound) if bound <= 2.0 * inside else inside), least)
-    leaving = [f"{name} {number(value, 3)}" for name, value in (last | dict(theory)).items() if value > top > 0]
-    return (top if top > 0 else 1.0), leaving
-
-
-def _coinciding(curves: Mapping[str, Curve]) -> list[list[str]]:
-    """Names of curves that hide each other, in groups of two and more."""
-    groups: dict[bytes, list[str]] = {}
-    for name, curve in curves.items():
-        groups.setdefault(curve.mean.tobytes(), []).append(name)
-    return [names for names in groups.values() if len(names) > 1]
-
-
-def _annotate(panel: Any, notes: Sequence[str]) -> None:
-    """Write notes into the upper left corner, where curves of regret are low."""
-    if not notes:
-        return
-    width = int(9.5 * panel.figure.get_figwidth() / panel.get_subplotspec().get_gridspec().ncols - 4)
-    text = plain_text("\n".join(textwrap.fill(note, width) for note in notes))
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.5}
-    panel.text(0.02, 0.98, text, transform=panel.transAxes, va="top", fontsize=8, bbox=box, zorder=5)
+    if log not in ("auto", "x", "y", "xy", "none"):
+        raise BadParameter(f"log must be auto, x, y, xy or none, got '{log}'")
+    for axis, reason in (impossible or {}).items():
+        if axis in log.replace("auto", ""):
+            raise BadParameter(f"log {log}: the {axis} axis of this figure cannot be logarithmic, {reason}")
+    chosen = auto if log == "auto" else log.replace("none", "")
+    return "x" in chosen, "y" in chosen

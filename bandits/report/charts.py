@@ -6,15 +6,14 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from ..analysis import Curve, Log
 from ..cells import CellFacts
-from ..plots.regret import bound_name
+from ..plots.bands import thinned
 from ..plots.style import line_style
+from ..plots.theory import all_bounds, bound_name, stationary
 from ..protocol import FloatArray, IntArray
 
-__all__ = ["MOST_POINTS", "chart_data", "thinned"]
+__all__ = ["MOST_POINTS", "chart_data"]
 
 MOST_POINTS = 200  # of a curve: as many as a screen shows
 
@@ -40,18 +39,18 @@ def chart_data(opened: Log) -> dict[str, Any]:
 
 def _environment(opened: Log, name: str, cells: list[CellFacts], agents: list[str]) -> dict[str, Any]:
     checkpoints, bound = cells[0].checkpoints, cells[0].bound
-    kept = thinned(checkpoints.size)
+    kept = thinned(checkpoints.size, MOST_POINTS)
     t = checkpoints[kept]
     curves = {agents.index(facts.agent): opened.curve(facts) for facts in cells}
-    bounds = [*([] if bound is None else [bound]), *cells[0].more_bounds]
+    bounds = all_bounds(cells[0])
     return {
         "name": name,
         "t": t.tolist(),
         "regret": "cumulative regret" if cells[0].n_learners is None else "cumulative regret of all learners",
-        "log_t": bound is not None and len(bound.starts) == 1,
+        "log_t": stationary(bound),
         "ratio": bound is not None and bool(bound.at(checkpoints[-1:])[0] > 0),
         "curves": [_curve(i, curve, kept) for i, curve in curves.items() if curve.replications],
-        "bounds": [{"name": bound_name(one), "value": compact(one.at(t))} for one in bounds],
+        "bounds": [{"name": bound_name(one, k), "value": compact(one.at(t))} for k, one in enumerate(bounds)],
     }
 
 
@@ -64,15 +63,6 @@ def _style(i: int) -> dict[str, Any]:
     style = line_style(i)
     dashes = [] if style["linestyle"] == "-" else list(style["linestyle"][1])
     return {"color": style["color"], "dash": dashes}
-
-
-def thinned(n: int) -> IntArray:
-    """At most `MOST_POINTS` of n checkpoints, first and last among them, good on a linear and on a logarithmic axis."""
-    if n <= MOST_POINTS:
-        return np.arange(n)
-    half = MOST_POINTS // 2
-    evenly, ever_wider = np.linspace(0, n - 1, half), np.geomspace(1, n, half) - 1
-    return np.unique(np.concatenate([evenly, ever_wider]).round().astype(np.int64))
 
 
 def compact(values: FloatArray | Iterable[float], digits: int = 5) -> list[float | int | None]:

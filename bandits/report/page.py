@@ -28,7 +28,7 @@ from .tables import comparison_matrix, facts_table, result_table
 
 __all__ = ["again", "as_list", "build_page", "document", "drawings", "trouble"]
 
-INTERACTIVE = ("regret", "ratio")  # kinds that the script draws
+INTERACTIVE = ("regret", "ratio", "difference")  # kinds that the script draws, or the comparison matrix shows
 MOST_FIGURES = 4_000_000  # letters of drawings on the page; what is beyond lies in figures/ only
 
 

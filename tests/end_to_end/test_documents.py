@@ -18,6 +18,8 @@ SMALLER = {  # what the README's commands do in minutes, in seconds
     snippets.ROOT / "README.md": {
         "bandits run quickstart": "bandits run quickstart --smoke",
         "--horizon 20000": "--horizon 1000",
+        "--horizon 10000 --replications 200": "--horizon 300 --replications 4",
+        "bandits run side_observations_quick": "bandits run side_observations_quick --smoke",
         "--workers 8": "--workers 1",
         "--replications 5000": "--replications 25",
         "--max-replications 6400": "--max-replications 50",

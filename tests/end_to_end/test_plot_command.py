@@ -45,7 +45,9 @@ def test_each_kind_goes_into_its_own_file(bandits, run, tmp_path):
     assert both.out.split() == [str(Path("folder/ratio.png")), str(Path("folder/regret.png"))]
     every = bandits("plot", "r", "--kind", "all", "--out", "folder/")
     assert (every.code, every.err) == (0, "")
-    assert sorted(path.name for path in tmp_path.glob("folder/*")) == ["allocation.png", "ratio.png", "regret.png"]
+    assert sorted(path.name for path in tmp_path.glob("folder/*")) == [
+        f"{kind}.png" for kind in ("allocation", "difference", "distribution", "ratio", "regret")
+    ]
 
 
 def test_agents_and_environments_are_chosen_by_the_beginning_of_their_label(bandits, run, tmp_path):
@@ -72,8 +74,8 @@ def test_a_title_reaches_tables_figures_and_report_and_survives_resume(bandits, 
     page = (tmp_path / "r/report.html").read_text()
     assert "<h2>star &lt;b&gt;&amp; $hub$</h2>" in page
     assert "star <b>" not in page
-    assert page.count("data:image/svg+xml") == 1
-    assert (tmp_path / "r/figures/allocation.svg").is_file()
+    assert page.count("data:image/svg+xml") == 2
+    assert sorted(path.name for path in tmp_path.glob("r/figures/*.svg")) == ["allocation.svg", "distribution.svg"]
     assert "ucb1: alone" in page
 
 
@@ -86,11 +88,11 @@ def test_a_run_without_pulls_says_how_to_get_them(bandits, run, tmp_path):
     assert len(refused.err.strip().splitlines()) == 1
     every = bandits("plot", "r", "--kind", "all")
     assert every.code == 0
-    assert len(every.out.split()) == 2
+    assert len(every.out.split()) == 4
     assert f"left out: allocation: the run {wanted}" in every.err
     assert bandits("report", "r").code == 0
     page = (tmp_path / "r/report.html").read_text()
-    assert "data:image/svg+xml" not in page
+    assert page.count("data:image/svg+xml") == 1, "the distribution"
     assert wanted in page
 
 
@@ -112,7 +114,17 @@ def test_a_run_without_a_bound_says_so(bandits, plugin):
     [
         (("--kind", "ration"), "no kind of figure is called 'ration'. Did you mean 'ratio'?"),
         (("--kind", "ratio", "--kind", "regret", "--out", "f.png"), "2 figures do not go into the one file f.png"),
-        (("--kind", "ratio", "--log", "x"), "--log chooses the axes of the regret figure"),
+        (("--kind", "allocation", "--log", "x"), "log has no meaning for a figure of kind 'allocation': it is for"),
+        (("--kind", "difference", "--log", "y"), "cannot be logarithmic, differences have both signs"),
+        (("--kind", "all", "--reference", "ucb7"), "no agent of this run is called 'ucb7'. Did you mean 'ucb1'?"),
+        (("--kind", "ratio", "--kind", "regret", "--reference", "ucb1"), "it is for difference"),
+        (("--band", "quantile"), "got 'quantile'. Did you mean 'quantiles'?"),
+        (("--kind", "distribution", "--at", "61"), "round 61 was not recorded; the nearest checkpoint is"),
+        (("--against", "environment.grph"), "Did you mean 'environment.graph'?"),
+        (("--against", "agent.c"), "agent.c takes one value for each agent: run with --sweep 'pooled_ucb.c=[...]'"),
+        (("--kind", "cost", "--against", "agent.c"), "against has no meaning for a figure of kind 'cost'"),
+        (("--style", "print"), "style must be default or publication, got 'print'"),
+        (("--width", "one-column"), "it goes with style publication"),
         (("--environment", "freee"), "no environment of this run is called 'freee'. Did you mean 'free'?"),
         (("--agents", "ucb2"), "no agent of this run is called 'ucb2'. Did you mean 'ucb1'?"),
         (("--out", "f.gif"), "a figure ends in .png, .svg or .pdf, got f.gif"),
@@ -147,4 +159,4 @@ def test_the_quick_experiment_runs_and_every_kind_of_figure_is_drawn(bandits):
     assert ran.code == 0, ran.err
     rows = bandits("show", "r", "--json").json
     assert {row["environment"].partition(":")[0] for row in rows} == {"E1", "E3", "E10", "E12"}
-    assert len(bandits("plot", "r", "--kind", "all").out.split()) == 3
+    assert len(bandits("plot", "r", "--kind", "all").out.split()) == 5

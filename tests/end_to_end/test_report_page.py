@@ -13,8 +13,12 @@ import pytest
 
 from bandits import Experiment, agent, environment
 from bandits.analysis import load
+from bandits.answers import by_environment
+from bandits.plots.bands import thinned
+from bandits.plots.heights import height_of
+from bandits.plots.theory import bound_name
 from bandits.report import write_report
-from bandits.report.charts import thinned
+from bandits.report.charts import MOST_POINTS
 from bandits.report.page import json_for_html
 from bandits.runs import start
 from bandits.scheduler import Settings
@@ -170,6 +174,22 @@ def test_pointing_shows_value_and_interval_of_the_log(page, place):
     assert any("bound" in line for line in early)
 
 
+def test_axes_end_where_those_of_the_drawings_do(page, place):
+    """The rule stands twice, here in the page's script, because agents are switched on and off there."""
+    opened, said, wanted = load(place), [], []
+    for plot in page.plots:
+        page.run("arguments[0].scrollIntoView()", plot)
+        page.settle()
+        said.append(page.run("return arguments[0].parentElement.querySelector('.note').textContent", plot))
+    for cells in by_environment(opened.cells).values():
+        theory = {bound_name(cells[0].bound): float(cells[0].bound.at(cells[0].checkpoints[-1:])[0])}
+        regret = {facts.agent: opened.curve(facts).mean for facts in cells}
+        ratio = {facts.agent: opened.ratio(facts).mean for facts in cells}
+        wanted += [height_of(regret, theory)[1], height_of(ratio, least=1.2)[1]]
+    assert said == [f"leaves the panel: {', '.join(names)}".replace("\u00a0", " ") if names else "" for names in wanted]
+    assert any(wanted)
+
+
 def test_an_agent_is_switched_off_and_on_everywhere(page):
     chip = ".agents button[data-agent='2']"
     page.press(chip)
@@ -317,7 +337,7 @@ def test_no_command_by_name_is_given_for_another_declaration(bandits, tmp_path):
 
 def test_curves_keep_at_most_200_points_with_both_ends():
     for n in (1, 2, 199, 200, 201, 1000, 100_000):
-        kept = thinned(n)
+        kept = thinned(n, MOST_POINTS)
         assert len(kept) == n if n <= 200 else 100 <= len(kept) <= 200
         assert (kept[0], kept[-1]) == (0, n - 1)
         assert (np.diff(kept) > 0).all()

@@ -242,13 +242,30 @@ def test_figures_of_populations_show_the_log(tmp_path):
         assert line.get_xydata()[:, 1] == pytest.approx(shares.to_numpy())
     (panel,) = draw_regret(opened).axes
     drawn = [line.get_ydata()[-1] for line in panel.get_lines() if line.get_color() == "black"]
+    names = [line.get_label() for line in panel.get_lines() if line.get_color() == "black"]
+    assert [name.rpartition(", ")[2] for name in names] == ["C ln t", "C′ ln t"], "two bounds, two constants"
     env = small().environments[0].build(Streams(0, 2))
     assert drawn == pytest.approx([b.at(np.array([200]))[0] for b in (env.bound(), *env.more_bounds())])
+    constants = ", ".join(f"{c} = {b.constant:.4g}" for c, b in (("C", env.bound()), ("C′", env.more_bounds()[0])))
+    assert panel.get_title().replace("\n", " ").endswith(f"({constants})")
+
+
+def test_what_is_shared_outside_the_network_is_not_drawn_as_free_of_messages():
+    env = small().environments[0]
+    log = simulate(env, agent("centralised_ucb"), horizon=100, replications=4)
+    (panel,) = draw_messages(log).axes
+    (level,) = panel.lines
+    assert level.get_label() == "centralised_ucb (shares outside the network: no messages to count)"
+    assert level.get_ydata() == pytest.approx([log.curve(log.cells[0]).mean[-1]] * 2)
+    assert not panel.containers
+    alone = simulate(env, agent("isolated_ucb"), horizon=100, replications=4)
+    (point,) = draw_messages(alone).axes[0].containers
+    assert point.lines[0].get_xdata() == [0], "these learners do without messages"
 
 
 def test_figures_of_populations_need_one():
     log = simulate(environment("bernoulli", means=[0.5, 0.4]), agent("ucb1"), horizon=9, replications=2)
-    assert kinds_for(log) == ["regret", "ratio", "allocation"]
+    assert kinds_for(log) == ["regret", "ratio", "distribution", "allocation"]
     for draw in (draw_messages, draw_spreading):
         with pytest.raises(NotLogged, match="where one learner plays alone"):
             draw(log)

@@ -7,6 +7,7 @@ import time
 import cvxpy as cp
 import pytest
 import torch
+from scipy.optimize import linprog
 
 from bandits.neural import constraints as sets
 from bandits.neural import convex, dual_active_set
@@ -148,6 +149,31 @@ def test_degenerate_polyhedra_are_solved(seed):
     nearest = constraints.project(x)
     assert constraints.largest_violation(nearest).max() < 1e-12
     torch.testing.assert_close(nearest, Program(constraints).solve(x), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_active_set_method_tells_what_is_feasible_as_a_linear_program_does(seed):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(18, 6, generator=generator, dtype=torch.float64)
+    answers = []
+    for bounds in torch.randn(30, 18, generator=generator, dtype=torch.float64) + 0.9:
+        expected = linprog([0.0] * 6, rows.numpy(), bounds.numpy(), bounds=(None, None)).status == 0
+        try:
+            Constraints((6,), [sets.half_spaces((6,), rows, bounds)]).require_feasible()
+            answers.append((True, expected))
+        except InfeasibleError:
+            answers.append((False, expected))
+    assert all(found == expected for found, expected in answers)
+    assert 1 <= sum(found for found, _ in answers) <= 29, "both kinds occur"
+
+
+@pytest.mark.parametrize("scale", [1e8, 1e40, 1e120])
+def test_a_sample_that_ran_away_is_projected_to_the_precision_of_where_it_ends(scale):
+    constraints, x = families()["own rows"], random(5, *BARS, seed=9)
+    nearest = constraints.project(scale * x)
+    assert constraints.largest_violation(nearest).max() < 1e-11 * nearest.abs().max()
+    boxed = Constraints(BARS, [sets.box(BARS, -1, 1), sets.mean(BARS, 0.1, 2)])
+    assert boxed.largest_violation(boxed.project(scale * x)).max() < 1e-9
 
 
 @pytest.mark.parametrize("name", [name for name in families() if name != "cvxpy"])
