@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from .experiment import Experiment
     from .foreign import foreign_agent
     from .loop import simulate
+    from .neural.trials import NeuralExperiment, trial
     from .protocol import Bound, Context, Feedback, Problem
-    from .registry import register_agent, register_environment, register_experiment
+    from .registry import register_agent, register_environment, register_experiment, register_trial
     from .scalar import ScalarAgent
     from .specs import agent, environment
     from .streams import Streams
@@ -37,6 +38,7 @@ _HOME = {
     "Experiment": "experiment",
     "Feedback": "protocol",
     "Log": "analysis",
+    "NeuralExperiment": "neural.trials",
     "Problem": "protocol",
     "ScalarAgent": "scalar",
     "Streams": "streams",
@@ -47,7 +49,9 @@ _HOME = {
     "register_agent": "registry",
     "register_environment": "registry",
     "register_experiment": "registry",
+    "register_trial": "registry",
     "simulate": "loop",
+    "trial": "neural.trials",
 }
 
 __all__ = [
@@ -56,6 +60,7 @@ __all__ = [
     "Experiment",
     "Feedback",
     "Log",
+    "NeuralExperiment",
     "Problem",
     "ScalarAgent",
     "Streams",
@@ -66,7 +71,9 @@ __all__ = [
     "register_agent",
     "register_environment",
     "register_experiment",
+    "register_trial",
     "simulate",
+    "trial",
 ]
 
 

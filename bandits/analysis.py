@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from .experiment import Cell
 
-__all__ = ["Band", "Curve", "Log", "load"]
+__all__ = ["Band", "Curve", "Log", "load", "load_regret", "why_empty"]
 
 
 @dataclass(frozen=True)
@@ -369,19 +369,24 @@ class Log:
 
     def why_empty(self) -> str:
         """One line that says why there is nothing to look at."""
-        places = ", ".join(folder.place for folder in self.folders) or "the log"
-        failures = [failure for folder in self.folders for failure in folder.facts()["failures"]]
-        if not failures:
-            return f"{places}: no replication is finished yet; 'bandits resume' plays what is missing"
-        first = failures[0]
-        return (
-            f"{places}: no replication is finished, {len(failures)} task(s) failed, first {first.get('label')} in "
-            f"{first.get('cause')}; mend the cause, then 'bandits resume'"
-        )
+        return why_empty(self.folders)
 
 
-def load(place: str | Path | Sequence[str | Path], *, skip_damaged: bool = False) -> Log:
-    """Open the log of a run, or of several as one.
+def why_empty(folders: Sequence[RunFolder]) -> str:
+    """One line that says why there is nothing to look at in runs."""
+    places = ", ".join(folder.place for folder in folders) or "the log"
+    failures = [failure for folder in folders for failure in folder.facts()["failures"]]
+    if not failures:
+        return f"{places}: no replication is finished yet; 'bandits resume' plays what is missing"
+    first = failures[0]
+    return (
+        f"{places}: no replication is finished, {len(failures)} task(s) failed, first {first.get('label')} in "
+        f"{first.get('cause')}; mend the cause, then 'bandits resume'"
+    )
+
+
+def load(place: str | Path | Sequence[str | Path], *, skip_damaged: bool = False) -> Any:
+    """Open the log of a run, or of several as one: a `Log`, or of neural runs a `bandits.neural.log.NeuralLog`.
 
     Cells of several runs are put side by side; a cell that several runs hold is one, with all their replications. Runs
     that differ in agents, environments, horizon or seed may be opened together: labels say what would be confused.
@@ -394,16 +399,36 @@ def load(place: str | Path | Sequence[str | Path], *, skip_damaged: bool = False
         RunFolderError: There is no run, this version cannot read it, or a file is damaged.
     """
     places = _places(place)
-    folders, cells = [], []
-    for one in places:
-        folder = RunFolder.open(one)
+    folders, cells = [RunFolder.open(one) for one in places], []
+    neural = [folder.facts()["experiment"].get("kind") == "neural" for folder in folders]
+    if all(neural):
+        from .neural.log import open_log
+
+        return open_log(folders, skip_damaged)
+    if any(neural):
+        raise RunFolderError("some of these runs are neural, and some are of agents on environments: open them apart")
+    for folder in folders:
         facts = folder.facts()
         try:
             cells += read_facts(folder.cells(), facts["timing"], folder.place, facts["streams"])
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(f"cannot read {folder.place}/cells.parquet: {in_one_line(error)}") from error
-        folders.append(folder)
     return Log(told_apart(cells) if len(folders) > 1 else cells, Reader(folders, skip_damaged=skip_damaged))
+
+
+def load_regret(place: str | Path | Sequence[str | Path], *, skip_damaged: bool = False) -> Log:
+    """Like `load`, for what asks for regret.
+
+    Raises:
+        NotLogged: The run is neural, and logged metrics.
+    """
+    opened = load(place, skip_damaged=skip_damaged)
+    if not isinstance(opened, Log):
+        raise NotLogged(
+            f"{opened.folders[0].place} is a neural run, which logs metrics and no regret: 'bandits show', 'compare', "
+            "'export' and 'report' know it"
+        )
+    return opened
 
 
 def _places(place: str | Path | Sequence[str | Path]) -> list[str]:

@@ -16,15 +16,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from .errors import BanditsError, UsageError, in_one_line
-from .protocol import Job
+from .protocol import Job, Output
 from .registry import Plugin, load_plugin
 from .store import encode
 
@@ -52,6 +52,8 @@ class Result:
         seconds: Wall seconds in the worker.
         cause: Why it failed, one line; None if it did not.
         details: The traceback, for the record.
+        tensors: Encoded tensors that were kept; None if there are none.
+        facts: What the job said about how it was run.
     """
 
     task: Task
@@ -59,6 +61,8 @@ class Result:
     seconds: float = 0.0
     cause: str | None = None
     details: str | None = None
+    tensors: bytes | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Backend(Protocol):
@@ -85,13 +89,17 @@ def execute(task: Task, plugins: tuple[Plugin, ...] = ()) -> Result:
         _prepared.discard(task.job.key)  # what is broken here breaks in `run` too, which says where
     start = time.perf_counter()
     try:
-        data = encode(task.job.run(task.first, task.count))
+        output = task.job.run(task.first, task.count)
+        if not isinstance(output, Output):
+            output = Output(output)
+        data = encode(output.rows, output.facts)
+        tensors = None if output.tensors is None else encode(output.tensors)
     except BanditsError as error:
         return Result(task, None, cause=str(error), details=traceback.format_exc())
     except (Exception, SystemExit) as error:
         cause = f"{_replications(task)}: {in_one_line(error)}"
         return Result(task, None, cause=cause, details=traceback.format_exc())
-    return Result(task, data, seconds=time.perf_counter() - start)
+    return Result(task, data, seconds=time.perf_counter() - start, tensors=tensors, facts=output.facts)
 
 
 class SerialBackend:
@@ -111,7 +119,11 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _start_worker(plugins: tuple[Plugin, ...]) -> None:
+def _start_worker(plugins: tuple[Plugin, ...], turn: Any = None, gpus: Sequence[str] = ()) -> None:
+    if gpus:  # before anything of CUDA is loaded
+        with turn.get_lock():
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus[turn.value % len(gpus)]
+            turn.value += 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
     driver = multiprocessing.parent_process()
     if driver is not None:
@@ -135,12 +147,13 @@ class PoolBackend:
     Args:
         workers: Number of processes.
         plugins: Plug-in files that each worker loads first.
+        gpus: ``CUDA_VISIBLE_DEVICES`` of each worker; nothing where jobs need no GPU.
     """
 
     name = "pool"
 
-    def __init__(self, workers: int, plugins: tuple[Plugin, ...] = ()) -> None:
-        self._workers, self._plugins = workers, plugins
+    def __init__(self, workers: int, plugins: tuple[Plugin, ...] = (), gpus: Sequence[str] = ()) -> None:
+        self._workers, self._plugins, self._gpus = workers, plugins, tuple(gpus)
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Result]:
         """Run every task and yield its result.
@@ -194,7 +207,10 @@ class PoolBackend:
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(["bandits.jobs"])
         return ProcessPoolExecutor(
-            self._workers, mp_context=context, initializer=_start_worker, initargs=(self._plugins,)
+            self._workers,
+            mp_context=context,
+            initializer=_start_worker,
+            initargs=(self._plugins, context.Value("i", 0), self._gpus),
         )
 
 
@@ -244,13 +260,18 @@ class RayBackend:
                 ray.shutdown()
 
     def _run(self, ray: Any, tasks: Iterator[Task]) -> Iterator[Result]:
-        remote = ray.remote(max_retries=MAX_ATTEMPTS - 1)(execute)
+        # a worker lives on after a task on a GPU (max_calls=0), so that it loads its models once
+        remote = ray.remote(max_retries=MAX_ATTEMPTS - 1, max_calls=0)(execute)
         limit = 2 * max(self._workers, int(ray.cluster_resources().get("CPU", 1)))
         in_flight: dict[Any, Task] = {}
         try:
             while True:
                 while len(in_flight) < limit and (task := next(tasks, None)) is not None:
                     need = task.job.resources
+                    if need.gpus > ray.cluster_resources().get("GPU", 0.0):  # it would wait for ever
+                        raise UsageError(
+                            f"{task.job.label} asks for {need.gpus:g} GPUs, and Ray has fewer: --device cpu"
+                        )
                     options = {"num_cpus": need.cpus, "num_gpus": need.gpus}
                     in_flight[remote.options(**options).remote(task, self._plugins)] = task
                 if not in_flight:

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,7 +31,13 @@ from .protocol import Problem
 from .registry import lookup
 from .specs import Spec, written
 
-__all__ = ["Cell", "Experiment", "LeftOut", "log_spaced"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .protocol import Job
+    from .scheduler import Settings
+
+__all__ = ["Cell", "Experiment", "LeftOut", "declared", "log_spaced", "whole"]
 
 MAX_HORIZON = 2**32 - 1  # rounds fill one 32-bit word of the random counter
 MAX_REPLICATIONS = 2**32 - 2
@@ -57,6 +63,13 @@ class Cell:
     checkpoints: tuple[int, ...]
     replications: int
     extras: tuple[str, ...] = ()
+
+    replays: ClassVar[bool] = True
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Labels of its parts."""
+        return {"environment": self.environment.label, "agent": self.agent.label}
 
     @property
     def horizon(self) -> int:
@@ -185,12 +198,12 @@ class Experiment:
             if unknown := sorted(set(given) - allowed):
                 raise BadParameter(f"{name} may contain {', '.join(sorted(allowed))}; got {unknown[0]!r}")
         vars(self).update(
-            environments=_declared("environment", self.environments, self.name),
-            agents=_declared("agent", self.agents, self.name),
-            horizon=_whole("horizon", self.horizon, 1, MAX_HORIZON),
-            replications=_whole("replications", self.replications, 1, MAX_REPLICATIONS),
-            seed=_whole("seed", self.seed, 0, 2**64 - 1),
-            every=None if self.every is None else _whole("every", self.every, 1, MAX_HORIZON),
+            environments=declared("environment", self.environments, self.name),
+            agents=declared("agent", self.agents, self.name),
+            horizon=whole("horizon", self.horizon, 1, MAX_HORIZON),
+            replications=whole("replications", self.replications, 1, MAX_REPLICATIONS),
+            seed=whole("seed", self.seed, 0, 2**64 - 1),
+            every=None if self.every is None else whole("every", self.every, 1, MAX_HORIZON),
             checkpoints=_checkpoints(self.checkpoints),
             extras=extras,
         )
@@ -306,6 +319,25 @@ class Experiment:
         """Every (environment, agent) pair that can be played, checked."""
         return self.plan()[0]
 
+    @property
+    def stream_version(self) -> int:
+        """Version of the random streams."""
+        from .streams import STREAM_VERSION
+
+        return STREAM_VERSION
+
+    def cell_table(self, cells: Sequence[Cell]) -> pa.Table:
+        """What cells.parquet says of the cells."""
+        from .cells import cell_table
+
+        return cell_table(cells)
+
+    def stages(self, cells: Sequence[Cell], settings: Settings, batch: int | None = None) -> list[list[Job]]:
+        """A job for each cell, all in one stage."""
+        from .jobs import SimulationJob
+
+        return [[SimulationJob(cell, batch) for cell in cells]]
+
     def as_json(self) -> dict[str, Any]:
         """The declaration as resolved: plain data that `from_json` reads back."""
         return {
@@ -357,8 +389,8 @@ def log_spaced(horizon: int, count: int) -> tuple[int, ...]:
     return tuple(rounds)
 
 
-def _declared(kind: str, specs: Any, experiment: str) -> tuple[Spec, ...]:
-    """Agents or environments as a tuple, each declared with the function of its kind."""
+def declared(kind: str, specs: Any, experiment: str) -> tuple[Spec, ...]:
+    """Agents, environments or trials as a tuple, each declared with the function of its kind."""
     declared = (specs,) if isinstance(specs, Spec | str) else tuple(specs)
     if not declared:
         raise BadParameter(f"experiment '{experiment}' has no {kind}s: give it at least one")
@@ -371,7 +403,7 @@ def _declared(kind: str, specs: Any, experiment: str) -> tuple[Spec, ...]:
     return declared
 
 
-def _whole(name: str, value: Any, low: int, high: int) -> int:
+def whole(name: str, value: Any, low: int, high: int) -> int:
     """A whole number of any integer type, bool excluded, within bounds."""
     number = None if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") else operator.index(value)
     if number is None or not low <= number <= high:
@@ -382,5 +414,5 @@ def _whole(name: str, value: Any, low: int, high: int) -> int:
 def _checkpoints(asked: Any) -> int | tuple[int, ...]:
     """How many rounds to record, or which; that they lie within the horizon is checked where they are resolved."""
     if isinstance(asked, Iterable) and not isinstance(asked, str):
-        return tuple(_whole("a checkpoint", t, -(2**63), 2**63) for t in asked)
-    return _whole("checkpoints", asked, 1, MAX_HORIZON)
+        return tuple(whole("a checkpoint", t, -(2**63), 2**63) for t in asked)
+    return whole("checkpoints", asked, 1, MAX_HORIZON)

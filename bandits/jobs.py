@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .errors import PlayError, in_one_line
 from .experiment import Cell
 from .loop import MIN_LANES, batch_size, play
 from .protocol import Estimate, Problem, Resources
+from .replay import Replayed, compare_rows
 from .streams import Streams
 
 if TYPE_CHECKING:
@@ -126,6 +128,11 @@ class SimulationJob:
                 raise PlayError(f"{place}: {in_one_line(error)}") from error
             parts.append(_rows(log, start, self.cell.checkpoints))
         return pa.concat_tables(parts)
+
+    def replay(self, logged: pa.Table, replication: int) -> Replayed:
+        """Play a replication alone and compare it with its log, to the bit."""
+        rows = logged.filter(pc.equal(logged["replication"], replication))
+        return compare_rows(rows, replace(self, batch=1).run(replication, 1))
 
     def _play(self, first: int, count: int, checkpoints: tuple[int, ...]) -> dict[str, Any]:
         """Play one batch; lanes that only fill it up to the least size are dropped again."""

@@ -52,11 +52,11 @@ class PlainProgress:
 
     Args:
         stream: Where to write.
-        horizon: Rounds per replication, for the rate in run-steps per second.
+        horizon: Rounds per replication, for the rate in run-steps per second; None tells seconds per replication.
         pause: Seconds between two lines about cells in progress.
     """
 
-    def __init__(self, stream: TextIO, horizon: int, pause: float = 10.0) -> None:
+    def __init__(self, stream: TextIO, horizon: int | None, pause: float = 10.0) -> None:
         self._stream, self._horizon, self._pause = stream, horizon, pause
         self._cells: dict[str, list[Any]] = {}  # label, total, done, seconds, replications of this run
         self._finished = 0
@@ -78,7 +78,7 @@ class PlainProgress:
         cell[3] += seconds
         cell[4] += count
         label, total, done, spent, played = cell
-        rate = f"{played * self._horizon / max(spent, 1e-9) / 1e6:.1f} M run-steps/s per core"
+        rate = _rate(played, spent, self._horizon) + (" per core" if self._horizon else "")
         if done >= total:
             self._finished += 1
             self.say(f"[{self._finished}/{len(self._cells)}] {label}: {total} replications, {rate}")
@@ -105,12 +105,12 @@ class RichProgress:
 
     Args:
         stream: The terminal.
-        horizon: Rounds per replication.
+        horizon: Rounds per replication; None tells seconds per replication.
     """
 
     MOST_BARS = 20
 
-    def __init__(self, stream: TextIO, horizon: int) -> None:
+    def __init__(self, stream: TextIO, horizon: int | None) -> None:
         from rich.console import Console
         from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -142,7 +142,7 @@ class RichProgress:
         """Move a bar."""
         spent, played = self._spent.get(key, (0.0, 0))
         self._spent[key] = spent, played = spent + seconds, played + count
-        rate = f"{played * self._horizon / max(spent, 1e-9) / 1e6:6.1f} M run-steps/s"
+        rate = _rate(played, spent, self._horizon)
         self._bars.update(self._ids[key], advance=count, rate=rate, visible=True)
         shown = [task for task in self._bars.tasks if task.visible]
         if len(shown) > self.MOST_BARS:
@@ -160,7 +160,13 @@ class RichProgress:
         self._bars.stop()
 
 
-def make_progress(horizon: int, *, quiet: bool = False, stream: TextIO | None = None) -> Progress:
+def _rate(played: int, spent: float, horizon: int | None) -> str:
+    if horizon is None:
+        return f"{spent / max(played, 1):.3g} s per replication"
+    return f"{played * horizon / max(spent, 1e-9) / 1e6:.1f} M run-steps/s"
+
+
+def make_progress(horizon: int | None, *, quiet: bool = False, stream: TextIO | None = None) -> Progress:
     """Bars on a terminal, plain lines elsewhere, nothing if quiet."""
     stream = stream or sys.stderr
     if quiet or stream is None:

@@ -20,8 +20,8 @@ sees of each arm the average over contexts: a control, not a contender.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from .network import Design, Network
+    from .replay import Replayed
 
 __all__ = [
     "Agent",
@@ -41,6 +42,7 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "Job",
+    "Output",
     "Problem",
     "Resources",
 ]
@@ -254,8 +256,27 @@ class Job(Protocol):
     def estimate(self) -> Estimate:
         """Predict cost from a short calibration on this machine."""
 
-    def run(self, first: int, count: int) -> pa.Table:
+    def run(self, first: int, count: int) -> pa.Table | Output:
         """Run replications ``first .. first + count - 1`` and return their log rows, sorted."""
+
+    def replay(self, logged: pa.Table, replication: int) -> Replayed:
+        """Run a replication again and compare it with its rows in a part of the log."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a job returns that has more to give than log rows.
+
+    Attributes:
+        rows: Log rows, sorted.
+        tensors: One row per (replication, tensor) kept for the report; None if there is none.
+        facts: Plain data about how it was run, kept with the rows. Of ``notes``, lines that a user should read, and
+            ``device`` run.json holds all.
+    """
+
+    rows: pa.Table
+    tensors: pa.Table | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -267,9 +288,11 @@ class Estimate:
         rows: Log rows per replication, in units of an ordinary row of some 28 bytes.
         chunk: Tasks are best a multiple of this many replications.
         least: Tasks of fewer replications waste time on what a task costs whatever its size.
+        grain: Tasks begin and end at multiples of this many replications, but for the first and the last.
     """
 
     seconds: float
     rows: int
     chunk: int = 1
     least: int = 1
+    grain: int = 1

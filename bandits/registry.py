@@ -1,11 +1,14 @@
-"""Names for agents, environments and experiments, and where plug-ins enter.
+"""Names for agents, environments, experiments and trials, and where plug-ins enter.
 
     @register_agent("ucb1", source="Auer et al. (2002), Fig. 1")
     class UCB1: ...
 
 The built-in ones are found by importing every file of ``bandits.agents``, ``bandits.environments`` and
-``bandits.experiments``: adding one is adding one file. Plug-ins come from files (``--plugin file.py``) and from
-the entry-point group ``bandits.plugins``.
+``bandits.experiments``: adding one is adding one file. Of the subfolders of experiments only files that register
+something are imported, those whose text has ``@register_trial`` or ``register_experiment(``; methods, networks and
+loaders beside them are ordinary modules. A file that registers a trial imports torch inside functions only, so that
+listing names, and all of the scheduler, work without it. Plug-ins come from files (``--plugin file.py``) and from the
+entry-point group ``bandits.plugins``.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from .errors import BadParameter, PluginError, UnknownName, did_you_mean, in_one
 
 if TYPE_CHECKING:
     from .experiment import Experiment
+    from .neural.trials import NeuralExperiment
 
 __all__ = [
     "Entry",
@@ -42,10 +46,19 @@ __all__ = [
     "register_agent",
     "register_environment",
     "register_experiment",
+    "register_trial",
 ]
 
-Kind = Literal["agent", "environment", "experiment"]
+Kind = Literal["agent", "environment", "experiment", "trial"]
 T = TypeVar("T")
+E = TypeVar("E", bound="Experiment | NeuralExperiment")
+
+_FOLDERS: dict[Kind, str] = {
+    "agent": "bandits.agents",
+    "environment": "bandits.environments",
+    "experiment": "bandits.experiments",
+    "trial": "bandits.experiments",
+}
 
 
 @dataclass(frozen=True)
@@ -54,8 +67,8 @@ class Entry:
 
     Attributes:
         name: What users write.
-        kind: "agent", "environment" or "experiment".
-        target: The class (agents, environments) or the declaration (experiments).
+        kind: "agent", "environment", "experiment" or "trial".
+        target: The class (agents, environments, trials) or the declaration (experiments).
         source: Paper and place that define it.
         summary: First line of the documentation.
         origin: Module that registered it.
@@ -77,7 +90,9 @@ class Plugin:
     text: str
 
 
-_entries: dict[Kind, dict[str, Entry]] = {"agent": {}, "environment": {}, "experiment": {}}
+_REGISTERS = re.compile(r"^@register_trial\(|\bregister_experiment\(", re.MULTILINE)
+
+_entries: dict[Kind, dict[str, Entry]] = {"agent": {}, "environment": {}, "experiment": {}, "trial": {}}
 _plugins: dict[str, Plugin] = {}  # by path: an edited file replaces its former text
 _builtin_loaded: set[Kind] = set()
 _entry_points_loaded = False
@@ -93,7 +108,12 @@ def register_environment(name: str, *, source: str = "") -> Callable[[T], T]:
     return _register("environment", name, source)
 
 
-def register_experiment(experiment: Experiment, *, source: str = "") -> Experiment:
+def register_trial(name: str, *, source: str = "") -> Callable[[T], T]:
+    """Register a class whose objects run a batch of replications of a neural model; use as a decorator."""
+    return _register("trial", name, source)
+
+
+def register_experiment(experiment: E, *, source: str = "") -> E:
     """Register a declared experiment under its own name, and return it."""
     return _register("experiment", experiment.name, source)(experiment)
 
@@ -165,24 +185,36 @@ def load_builtin(kind: Kind) -> None:
     """Import every file of the kind's folder and every ``bandits.plugins`` entry point, once."""
     if kind not in _builtin_loaded:
         _builtin_loaded.add(kind)
-        importlib.import_module(f"bandits.{kind}s")
+        importlib.import_module(_FOLDERS[kind])
     _load_entry_points()
 
 
 def export_folder(package: ModuleType) -> list[str]:
     """Import every file of a package whose name has no leading underscore, and lift what its ``__all__`` names.
 
+    Of subfolders, only files that register something are imported.
+
     Returns:
         The names lifted, for the package's own ``__all__``.
     """
     names = []
     for file in pkgutil.iter_modules(package.__path__):
-        if not file.name.startswith("_"):
+        if file.ispkg:
+            _load_subfolder(f"{package.__name__}.{file.name}")
+        elif not file.name.startswith("_"):
             module = importlib.import_module(f"{package.__name__}.{file.name}")
             for name in getattr(module, "__all__", []):
                 setattr(package, name, getattr(module, name))
                 names.append(name)
     return sorted(names)
+
+
+def _load_subfolder(name: str) -> None:
+    """Import the files of a subfolder that register something; the others may import what they want."""
+    for folder in importlib.import_module(name).__path__:
+        for file in sorted(Path(folder).glob("[!_]*.py")):
+            if _REGISTERS.search(file.read_text(encoding="utf-8")):
+                importlib.import_module(f"{name}.{file.stem}")
 
 
 def _load_entry_points() -> None:

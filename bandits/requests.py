@@ -8,10 +8,11 @@ from typing import Any
 
 from .errors import BadParameter, UsageError, did_you_mean
 from .experiment import Experiment
+from .neural.trials import NeuralExperiment
 from .registry import load_plugin, lookup
 from .specs import agent
 
-__all__ = ["adjust", "choose_agents", "find_experiment", "load_plugins", "parse_assignment"]
+__all__ = ["adjust", "choose_agents", "choose_trials", "find_experiment", "load_plugins", "parse_assignment"]
 
 
 def load_plugins(paths: list[Path]) -> None:
@@ -20,17 +21,17 @@ def load_plugins(paths: list[Path]) -> None:
         load_plugin(path)
 
 
-def find_experiment(name: str) -> Experiment:
+def find_experiment(name: str) -> Experiment | NeuralExperiment:
     """A registered experiment, or the one that a file declares.
 
     Raises:
         UsageError: There is none, or the file declares several.
     """
     if not name.endswith(".py"):
-        found: Experiment = lookup("experiment", name).target
+        found: Experiment | NeuralExperiment = lookup("experiment", name).target
         return found
     module = load_plugin(name)
-    declared = {id(v): v for v in vars(module).values() if isinstance(v, Experiment)}
+    declared = {id(v): v for v in vars(module).values() if isinstance(v, Experiment | NeuralExperiment)}
     if len(declared) != 1:
         names = ", ".join(sorted(e.name for e in declared.values())) or "none"
         raise UsageError(
@@ -64,6 +65,15 @@ def choose_agents(experiment: Experiment, add: list[str], only: list[str]) -> Ex
         if name not in names:
             raise BadParameter(f"no agent of this experiment is called '{name}'.{did_you_mean(name, names)}")
     return experiment.replace(agents=[spec for spec in agents if not only or spec.name in only])
+
+
+def choose_trials(experiment: NeuralExperiment, only: list[str]) -> NeuralExperiment:
+    """Keep only the trials of these names."""
+    names = {spec.name for spec in experiment.trials}
+    for name in only:
+        if name not in names:
+            raise BadParameter(f"no trial of this experiment is called '{name}'.{did_you_mean(name, names)}")
+    return experiment.replace(trials=[spec for spec in experiment.trials if not only or spec.name in only])
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

@@ -22,19 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from . import __version__
-from .cells import cell_table
+from .declarations import Cell, Declaration, read_declaration
 from .errors import BanditsError, PlayError, PluginError, RunFolderError, UsageError, in_one_line
-from .experiment import Cell, Experiment
-from .jobs import SimulationJob
 from .progress import Progress, SilentProgress
-from .reading import flat
+from .protocol import Job
 from .registry import load_plugin, plugins
+from .replay import Replayed
 from .scheduler import Failure, Outcome, Settings, run_jobs
 from .store import SCHEMA_VERSION, Part, RunFolder, missing_ranges
-from .streams import STREAM_VERSION
 
 __all__ = ["Finding", "Run", "reopen", "resume", "start", "verify"]
 
@@ -52,14 +49,14 @@ class Run:
     """
 
     place: str
-    cells: list[Cell]
+    cells: Sequence[Cell]
     failures: list[Failure]
     interrupted: bool
     wall_s: float
 
 
 def start(
-    experiment: Experiment,
+    experiment: Declaration,
     out: str | Path | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -82,7 +79,7 @@ def start(
     cells, left_out = experiment.plan()
     facts = {
         "schema": SCHEMA_VERSION,
-        "streams": STREAM_VERSION,
+        "streams": experiment.stream_version,
         "status": "running",
         "experiment": experiment.as_json(),
         "left_out": [asdict(pair) for pair in left_out],
@@ -97,9 +94,9 @@ def start(
     progress = progress or SilentProgress()
     for pair in left_out:
         progress.say(f"left out: {pair}")
-    folder = RunFolder.create(out, experiment.name, facts, cell_table(cells))
+    folder = RunFolder.create(out, experiment.name, facts, experiment.cell_table(cells))
     with folder.locked():
-        return _run(folder, facts, cells, settings or Settings(), progress, batch)
+        return _run(folder, facts, experiment, cells, settings or Settings(), progress, batch)
 
 
 def resume(
@@ -130,7 +127,8 @@ def resume(
             )
         experiment = experiment.replace(replications=replications)
         facts["experiment"] = experiment.as_json()
-    cells = experiment.cells()
+    settings = settings or Settings()
+    cells = experiment.plan()[0]
     if {cell.key for cell in cells} != set(folder.cells()["cell"].to_pylist()):
         raise RunFolderError(
             f"{place} was made by another version of its agents or environments: parameters or defaults have "
@@ -147,11 +145,11 @@ def resume(
                     progress.say(f"{part.path} is damaged: set aside as {folder.set_aside(part)}, and played again")
         code = {"plugins": _plugin_facts(), "commit": _commit(), "version": __version__}
         if not _same_code(facts, code):
-            _check_continuity(folder, cells, place)
+            _check_continuity(folder, experiment, cells, settings)
         facts.setdefault("resumed", []).append({"at": _utc(), **code})
         folder.write_facts(facts | {"status": "running"})
-        folder.write_cells(cell_table(cells))
-        return _run(folder, facts, cells, settings or Settings(), progress, batch)
+        folder.write_cells(experiment.cell_table(cells))
+        return _run(folder, facts, experiment, cells, settings, progress, batch)
 
 
 def _same_code(facts: dict[str, Any], code: dict[str, Any]) -> bool:
@@ -162,15 +160,17 @@ def _same_code(facts: dict[str, Any], code: dict[str, Any]) -> bool:
     return hashes[0] == hashes[1] and last["commit"] == code["commit"] and last["version"] == code["version"]
 
 
-def _check_continuity(folder: RunFolder, cells: list[Cell], place: str | Path) -> None:
+def _check_continuity(folder: RunFolder, experiment: Declaration, cells: Sequence[Cell], settings: Settings) -> None:
     """Refuse changed code if it would continue a half-finished cell with other numbers."""
+    jobs = _jobs(experiment, cells, settings)
     for cell in cells:
         parts = folder.parts(cell.key)
         if not parts or not missing_ranges(cell.replications, parts):
             continue
-        if not all(_replay(folder, cell, *at) for at in ((parts[0], parts[0].first), (parts[-1], parts[-1].last))):
+        ends = ((parts[0], parts[0].first), (parts[-1], parts[-1].last))
+        if not all(_replay(folder, jobs[cell.key], *at).same for at in ends):
             raise RunFolderError(
-                f"the code has changed since {place} was written, and '{cell.label}' no longer plays as in its "
+                f"the code has changed since {folder.place} was written, and '{cell.label}' no longer plays as in its "
                 "finished replications: start a new run"
             )
 
@@ -179,7 +179,11 @@ def _plugin_facts() -> list[dict[str, str]]:
     return [{"path": p.path, "sha256": _digest(p.text)} for p in plugins()]
 
 
-def reopen(place: str | Path, progress: Progress | None = None) -> tuple[RunFolder, dict[str, Any], Experiment]:
+def _jobs(experiment: Declaration, cells: Sequence[Cell], settings: Settings) -> dict[str, Job]:
+    return {job.key: job for stage in experiment.stages(cells, settings, None) for job in stage}
+
+
+def reopen(place: str | Path, progress: Progress | None = None) -> tuple[RunFolder, dict[str, Any], Any]:
     """Open a run, load its plug-ins, and read back its declaration. A plug-in that has changed is said so.
 
     Raises:
@@ -188,11 +192,6 @@ def reopen(place: str | Path, progress: Progress | None = None) -> tuple[RunFold
     """
     folder = RunFolder.open(place)
     facts = folder.facts()
-    if facts.get("streams") != STREAM_VERSION:
-        raise RunFolderError(
-            f"{place} was drawn with random streams of version {facts.get('streams')}, "
-            f"this is version {STREAM_VERSION}: use bandits {facts.get('versions', {}).get('bandits', 'of the time')}"
-        )
     recorded = {plugin["path"]: plugin["sha256"] for plugin in facts["plugins"]}
     given = {Path(p.path).name: _digest(p.text) for p in plugins() if p.path not in recorded}  # moved, perhaps
     for path, digest in recorded.items():
@@ -204,16 +203,22 @@ def reopen(place: str | Path, progress: Progress | None = None) -> tuple[RunFold
         if progress is not None and digest not in {_digest(p.text) for p in plugins()}:
             progress.say(f"the plug-in {name} has changed since the run began; finished parts stay as they are")
     try:
-        experiment = Experiment.from_json(facts["experiment"])
+        experiment: Declaration = read_declaration(facts["experiment"])
     except (KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{place}/run.json declares no experiment: {in_one_line(error)}") from error
+    if facts.get("streams") != (current := experiment.stream_version):
+        raise RunFolderError(
+            f"{place} was drawn with random streams of version {facts.get('streams')}, "
+            f"this is version {current}: use bandits {facts.get('versions', {}).get('bandits', 'of the time')}"
+        )
     return folder, facts, experiment
 
 
 def _run(
     folder: RunFolder,
     facts: dict[str, Any],
-    cells: list[Cell],
+    experiment: Declaration,
+    cells: Sequence[Cell],
     settings: Settings,
     progress: Progress,
     batch: int | None,
@@ -230,8 +235,14 @@ def _run(
             folder.write_facts(facts)
             last_written[0] = time.monotonic()
 
+    outcome = Outcome()
     try:
-        outcome = run_jobs([SimulationJob(cell, batch) for cell in cells], folder, settings, progress, note)
+        for jobs in experiment.stages(cells, settings, batch):
+            before_it = outcome
+            stage = run_jobs(jobs, folder, settings, progress, lambda now: note(before_it.followed_by(now)))  # noqa: B023
+            outcome = outcome.followed_by(stage)
+            if outcome.interrupted:
+                break
     except BaseException:
         with suppress(BanditsError):
             folder.write_facts(facts | {"status": "failed"})
@@ -240,6 +251,9 @@ def _run(
         progress.close()
     facts["status"] = "interrupted" if outcome.interrupted else "failed" if outcome.failures else "complete"
     facts["failures"] = [asdict(failure) for failure in outcome.failures]
+    for name, found in (("notes", outcome.notes), ("devices", outcome.devices)):
+        if found:
+            facts[name] = list(dict.fromkeys([*facts.get(name, ()), *found]))
     wall_s = time.monotonic() - begun
     facts.update(finished=_utc(), wall_s=wall_s, backend=outcome.backend, workers=settings.worker_count)
     note(outcome, now=True)
@@ -262,8 +276,9 @@ class Finding:
     Attributes:
         cell, label: Which cell.
         replications: Replications replayed.
-        differing: Those whose log differs in any bit.
+        differing: Those whose log differs: in any bit, or by more than the tolerance.
         missing: Replications that the run still lacks.
+        tolerance: 0 where bits were compared; else the largest relative difference allowed, on another device.
     """
 
     cell: str
@@ -271,48 +286,61 @@ class Finding:
     replications: list[int]
     differing: list[int]
     missing: int
+    tolerance: float = 0.0
 
     @property
     def ok(self) -> bool:
-        """Whether every replayed replication is the same to the bit, and at least one was there."""
+        """Whether every replayed replication is the same, and at least one was there."""
         return bool(self.replications) and not self.differing
 
 
 def verify(
-    place: str | Path, sample: int = 3, report: Callable[[Finding], None] = lambda finding: None
+    place: str | Path,
+    sample: int = 3,
+    report: Callable[[Finding], None] = lambda finding: None,
+    settings: Settings | None = None,
 ) -> list[Finding]:
     """Replay a sample of replications of each cell, one by one, and compare them with the log bit for bit.
+
+    Replications of a neural run are replayed in the batches that they were run in; on another device or with another
+    torch numbers are compared within a tolerance.
 
     Args:
         place: Run folder.
         sample: Replications per cell: the first, the last, and others evenly between.
         report: Called with each cell's finding.
+        settings: The device of a neural run.
     """
     folder, _, experiment = reopen(place)
     findings = []
-    for cell in experiment.cells():
+    cells = experiment.plan()[0]
+    jobs = _jobs(experiment, cells, settings or Settings())
+    for cell in cells:
+        if not cell.replays:
+            continue
         parts = folder.parts(cell.key)
         present = [r for part in parts for r in range(part.first, part.last + 1)]
         chosen = _spread(present, sample)
-        differing = []
+        differing, tolerance = [], 0.0
         for r in chosen:
             part = next(part for part in parts if part.first <= r <= part.last)
-            if not _replay(folder, cell, part, r):
+            replayed = _replay(folder, jobs[cell.key], part, r)
+            tolerance = max(tolerance, replayed.tolerance)
+            if not replayed.same:
                 differing.append(r)
-        finding = Finding(cell.key, cell.label, chosen, differing, cell.replications - len(set(present)))
+        missing = cell.replications - len(set(present))
+        finding = Finding(cell.key, cell.label, chosen, differing, missing, tolerance)
         findings.append(finding)
         report(finding)
     return findings
 
 
-def _replay(folder: RunFolder, cell: Cell, part: Part, replication: int) -> bool:
-    """Play one replication alone and say whether its log has the same bits."""
+def _replay(folder: RunFolder, job: Job, part: Part, replication: int) -> Replayed:
+    """Run one replication again and say whether its log is the same."""
     try:
-        table = folder.read_part(part)
-        logged = table.filter(pc.equal(table["replication"], replication))
-        return _same_bits(logged, SimulationJob(cell, batch=1).run(replication, 1))
+        return job.replay(folder.read_part(part), replication)
     except (PlayError, RunFolderError):
-        return False
+        return Replayed(False)
 
 
 def _spread(values: Sequence[int], count: int) -> list[int]:
@@ -320,13 +348,6 @@ def _spread(values: Sequence[int], count: int) -> list[int]:
         return list(values)
     at = np.unique(np.linspace(0, len(values) - 1, count).round().astype(int))
     return [values[i] for i in at]
-
-
-def _same_bits(logged: Any, played: Any) -> bool:
-    if logged.column_names != played.column_names or logged.num_rows != played.num_rows:
-        return False
-    pairs = [(flat(logged[name]), flat(played[name])) for name in logged.column_names]
-    return all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs)  # bytes: 0.0 and -0.0 differ
 
 
 def _versions() -> dict[str, str]:
@@ -373,6 +394,6 @@ def _digest(text: str) -> str:
 
 def facts_as_json(run: Run) -> str:
     """The one object that ``bandits run --json`` ends with."""
-    cells = [{"cell": c.key, "environment": c.environment.label, "agent": c.agent.label} for c in run.cells]
+    cells = [{"cell": cell.key, **cell.names} for cell in run.cells]
     failures = [asdict(failure) | {"message": str(failure)} for failure in run.failures]
     return json.dumps({"run": run.place, "cells": cells, "failures": failures, "wall_s": round(run.wall_s, 3)})

@@ -40,17 +40,25 @@ class Settings:
             not matter.
         workers: Number of processes; None means all cores that this process may use.
         ray_address: Address of a running Ray cluster.
+        device: Where neural jobs compute: "auto" is a GPU where there is one.
+        gpus_per_job: Share of a GPU that a neural job takes; None leaves it to the trial.
     """
 
     backend: BackendName = "auto"
     workers: int | None = None
     ray_address: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpus_per_job: float | None = None
 
     def __post_init__(self) -> None:
         if self.backend not in ("auto", "serial", "pool", "ray"):
             raise UsageError(f"backend must be auto, serial, pool or ray, got '{self.backend}'")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"device must be auto, cpu or cuda, got '{self.device}'")
+        if self.gpus_per_job is not None and not (0 < self.gpus_per_job < 1 or self.gpus_per_job == 1):
+            raise UsageError(f"--gpus-per-job is a share of a GPU, above 0 and at most 1, got {self.gpus_per_job:g}")
         if self.ray_address is not None and self.backend not in ("auto", "ray"):
             raise UsageError(f"--ray-address goes with the ray backend, not with {self.backend}")
         if self.ray_address is not None:
@@ -87,6 +95,8 @@ class Outcome:
         failures: Tasks that failed.
         seconds: Worker seconds spent on each job, by key.
         done: Replications finished in this call, by key.
+        notes: Lines that jobs wanted to be read.
+        devices: Devices and versions of torch that were used, as words.
         interrupted: Whether Ctrl-C (or a termination signal) ended it early.
         backend: Backend that ran the tasks.
     """
@@ -94,8 +104,22 @@ class Outcome:
     failures: list[Failure] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
     interrupted: bool = False
     backend: str = "none"
+
+    def followed_by(self, later: Outcome) -> Outcome:
+        """Both together: of two stages of a run, which have no job in common."""
+        return Outcome(
+            self.failures + later.failures,
+            self.seconds | later.seconds,
+            self.done | later.done,
+            self.notes + later.notes,
+            sorted({*self.devices, *later.devices}),
+            self.interrupted or later.interrupted,
+            self.backend if later.backend == "none" else later.backend,
+        )
 
 
 def run_jobs(
@@ -128,9 +152,10 @@ def run_jobs(
             progress.say("measuring the cost of each cell")
             estimates = {job.key: _estimate(job) for job in todo}
             seconds = sum(estimates[job.key].seconds * count for job in todo for _, count in missing[job.key])
-            backend = choose_backend(settings, seconds)
+            share = max(job.resources.gpus for job in todo)
+            backend = choose_backend(settings, seconds, share)
             outcome.backend = backend.name
-            workers = 1 if backend.name == "serial" else settings.worker_count
+            workers = 1 if backend.name == "serial" else _worker_count(settings, _slots(share))
             target = min(TASK_SECONDS, max(0.25, seconds / (4 * workers))) if workers > 1 else TASK_SECONDS
             progress.say(f"{backend.name} backend, about {seconds / workers:.0f} s")
 
@@ -149,9 +174,13 @@ def run_jobs(
     return outcome
 
 
-def choose_backend(settings: Settings, seconds: float) -> Backend:
-    """Pick the backend for work of so many predicted core seconds."""
-    workers, name = settings.worker_count, settings.backend
+def choose_backend(settings: Settings, seconds: float, share: float = 0.0) -> Backend:
+    """Pick the backend for work of so many predicted core seconds, whose jobs take a share of a GPU each.
+
+    In a pool there is at most one process for each share.
+    """
+    slots = _slots(share)
+    workers, name = _worker_count(settings, slots), settings.backend
     if name == "auto":
         wall = seconds / workers
         if settings.ray_address is not None or wall > RAY_SECONDS:
@@ -160,14 +189,34 @@ def choose_backend(settings: Settings, seconds: float) -> Backend:
             name = "pool" if workers > 1 and seconds > POOL_SECONDS else "serial"
     if name == "ray":
         return RayBackend(workers, settings.ray_address, plugins())
-    return PoolBackend(workers, plugins()) if name == "pool" else SerialBackend()
+    return PoolBackend(workers, plugins(), slots) if name == "pool" else SerialBackend()
+
+
+def _worker_count(settings: Settings, slots: Sequence[str]) -> int:
+    """Processes to use: of a cluster we know no limit, on this machine one for each share of a GPU."""
+    limited = bool(slots) and settings.ray_address is None
+    return min(settings.worker_count, len(slots)) if limited else settings.worker_count
+
+
+def _slots(share: float) -> list[str]:
+    """The GPU of each process that fits, as ``CUDA_VISIBLE_DEVICES`` names it; none where no GPU is asked for."""
+    if share <= 0:
+        return []
+    from .neural.devices import visible_gpus
+
+    per_gpu = max(1, int(1 / share + 1e-9))
+    return [gpu for gpu in visible_gpus() for _ in range(per_gpu)]
 
 
 def cut(job: Job, first: int, count: int, estimate: Estimate, target: float) -> Iterator[Task]:
     """Cut a range of replications into tasks of about ``target`` seconds and at most `MAX_ROWS` rows.
 
-    Tasks are not cut finer than ``estimate.least``: for a long horizon they may take longer than the target.
+    Tasks are not cut finer than ``estimate.least``: for a long horizon they may take longer than the target. Nor do
+    they cut into what ``estimate.grain`` keeps together.
     """
+    if estimate.grain > 1:
+        yield from _cut_between_grains(job, first, count, estimate, target)
+        return
     most = max(1, min(MAX_ROWS // max(estimate.rows, 1), count))
     size = min(max(1, int(target / estimate.seconds), estimate.least), most)
     if size > estimate.chunk:
@@ -178,6 +227,16 @@ def cut(job: Job, first: int, count: int, estimate: Estimate, target: float) -> 
     for i in range(pieces):  # even pieces, so that none is a small remainder
         start, stop = first + i * count // pieces, first + (i + 1) * count // pieces
         yield Task(job, start, stop - start)
+
+
+def _cut_between_grains(job: Job, first: int, count: int, estimate: Estimate, target: float) -> Iterator[Task]:
+    grain, stop = estimate.grain, first + count
+    most = min(target / estimate.seconds, MAX_ROWS / max(estimate.rows, 1))
+    grains = max(1, int(most / grain))
+    while first < stop:
+        following = min(stop, (first // grain + grains) * grain)
+        yield Task(job, first, following - first)
+        first = following
 
 
 def _estimate(job: Job) -> Estimate:
@@ -196,6 +255,13 @@ def _settle(result: Result, folder: RunFolder, outcome: Outcome, failed: set[str
         outcome.failures.append(failure)
         progress.fail(key, str(failure))
         return
+    for note in result.facts.get("notes", ()):
+        progress.say(note)
+        outcome.notes.append(note)
+    if "device" in result.facts and (used := f"{result.facts['device']}, torch {result.facts['torch']}"):
+        outcome.devices = sorted({*outcome.devices, used})
+    if result.tensors is not None:
+        folder.write_tensors(key, task.first, task.count, result.tensors)
     folder.write_part(key, task.first, task.count, result.data)
     outcome.seconds[key] = outcome.seconds.get(key, 0.0) + result.seconds
     outcome.done[key] = outcome.done.get(key, 0) + task.count

@@ -1,4 +1,4 @@
-"""Agents and environments as data: a registered name with its parameters, checked and with every default filled in.
+"""Agents, environments and trials as data: a registered name with its parameters, checked, defaults filled in.
 
     agent("ucb1", c=2.0)
     environment("bernoulli", means=[0.9, 0.8]).named("easy")
@@ -31,10 +31,12 @@ from .registry import lookup
 
 __all__ = ["Spec", "agent", "environment", "plain", "written"]
 
+SpecKind = Literal["agent", "environment", "trial"]
+
 
 @dataclass(frozen=True)
 class Spec:
-    """A registered name with its parameters, every default filled in: an agent or an environment, as data.
+    """A registered name with its parameters, every default filled in: agent, environment or trial, as data.
 
     Attributes:
         kind, name: What is registered.
@@ -42,7 +44,7 @@ class Spec:
         title: What tables and figures call it in place of name and parameters; see `named`.
     """
 
-    kind: Literal["agent", "environment"]
+    kind: SpecKind
     name: str
     given: Mapping[str, Any]
     title: str | None = None
@@ -99,7 +101,7 @@ class Spec:
         return Spec(self.kind, self.name, {**self.given, **changes}, title)
 
     def build(self, *arguments: Any) -> Any:
-        """Construct the agent ``(problem, streams)`` or the environment ``(streams)``.
+        """Construct the agent ``(problem, streams)``, the environment ``(streams)`` or the trial ``()``.
 
         Raises:
             BadParameter: The constructor refused a parameter's value.
@@ -124,7 +126,7 @@ class Spec:
         return declared if self.title is None else declared | {"title": self.title}
 
     @staticmethod
-    def from_json(kind: Literal["agent", "environment"], data: Mapping[str, Any]) -> Spec:
+    def from_json(kind: SpecKind, data: Mapping[str, Any]) -> Spec:
         """Read back what `as_json` wrote."""
         spec = Spec(kind, data["name"], data["parameters"])
         return spec if data.get("title") is None else spec.named(data["title"])

@@ -4,11 +4,13 @@
       run.json          declaration as resolved, seed, versions, machine, status, failures, timing
       cells.parquet     one row per cell: agent, environment, parameters, bound
       log/cell=<key>/replications-000000-001023.parquet
+      tensors/cell=<key>/replications-000000-001023.parquet    what a neural run keeps for its report
 
 Log rows are sorted by (replication, t): `replication` int32, `t` int64, `regret` and `reward` float64 (cumulative),
-and what the setting adds. Files appear whole or not at all (written beside, then renamed), a finished part is never
-written again, and only JSON and Parquet are ever read. The place may be any URI that ``pyarrow.fs`` or ``fsspec``
-knows.
+and what the setting adds. A neural run has a trial in place of agent and environment, and logs `replication`, `step`,
+`metric` (text) and `value` float64. Files appear whole or not at all (written beside, then renamed), a finished part
+is never written again, and only JSON and Parquet are ever read. The place may be any URI that ``pyarrow.fs`` or
+``fsspec`` knows.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from pyarrow import fs
 
 from .errors import DamagedPart, NotLogged, RunFolderError, StoreError
 
-__all__ = ["SCHEMA_VERSION", "Part", "RunFolder", "encode", "missing_ranges"]
+__all__ = ["SCHEMA_VERSION", "Part", "RunFolder", "encode", "facts_of", "missing_ranges"]
 
 SCHEMA_VERSION = 1
 
@@ -39,6 +41,13 @@ _FACTS = {
     "experiment": dict, "schema": int, "streams": int, "status": str, "left_out": list, "failures": list,
     "timing": dict, "plugins": list, "versions": dict,
 }  # fmt: skip
+
+_KEYS = {"replication", "t", "step", "metric", "name"}
+_FACTS_KEY = "bandits"
+_CELL_COLUMNS = (  # of a run of agents on environments, or of trials
+    {"cell", "environment", "agent", "horizon", "bound_constants"},
+    {"cell", "trial", "trial_name", "parameters", "replications"},
+)
 
 _PART = re.compile(r"replications-(\d+)-(\d+)\.parquet$")
 
@@ -57,19 +66,30 @@ class Part:
         return self.last - self.first + 1
 
 
-def encode(table: pa.Table) -> bytes:
-    """Encode log rows as Parquet: zstd, dictionaries for the two keys, byte-stream split for floats."""
+def encode(table: pa.Table, facts: Mapping[str, Any] | None = None) -> bytes:
+    """Encode log rows as Parquet: zstd, dictionaries for the keys, byte-stream split for floats.
+
+    Facts are kept as JSON in the schema; `facts_of` reads them.
+    """
+    if facts:
+        table = table.replace_schema_metadata({_FACTS_KEY: json.dumps(facts)})
     floats = [f.name for f in table.schema if pa.types.is_floating(f.type)]
     sink = io.BytesIO()
     pq.write_table(
         table,
         sink,
         compression="zstd",
-        use_dictionary=["replication", "t"],
+        use_dictionary=[name for name in table.column_names if name in _KEYS],
         column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
         write_page_checksum=True,
     )
     return sink.getvalue()
+
+
+def facts_of(table: pa.Table) -> dict[str, Any]:
+    """What `encode` was told beside the rows; nothing if it was told nothing."""
+    found = (table.schema.metadata or {}).get(_FACTS_KEY.encode())
+    return {} if found is None else dict(json.loads(found))
 
 
 def missing_ranges(replications: int, parts: Sequence[Part]) -> list[tuple[int, int]]:
@@ -175,7 +195,8 @@ class RunFolder:
             cells = pq.read_table(pa.BufferReader(self.read("cells.parquet")))
         except (OSError, pa.ArrowException) as error:
             raise RunFolderError(f"cannot read {self.place}/cells.parquet: {_reason(error)}") from error
-        if missing := {"cell", "environment", "agent", "horizon", "bound_constants"} - set(cells.column_names):
+        missing = min((needed - set(cells.column_names) for needed in _CELL_COLUMNS), key=len)
+        if missing:
             raise RunFolderError(f"{self.place}/cells.parquet was not written by bandits: no column {min(missing)}")
         return cells
 
@@ -187,7 +208,22 @@ class RunFolder:
 
     def write_part(self, cell: str, first: int, count: int, data: bytes) -> None:
         """Write one finished part: whole or not at all."""
-        self.write(f"log/cell={cell}/replications-{first:06d}-{first + count - 1:06d}.parquet", data)
+        self.write(_part_name("log", cell, first, count), data)
+
+    def write_tensors(self, cell: str, first: int, count: int, data: bytes) -> None:
+        """Write the tensors that belong to a part; before the part, which says that all is there."""
+        self.write(_part_name("tensors", cell, first, count), data)
+
+    def tensors(self, cell: str) -> Iterator[pa.Table]:
+        """Tensors kept of the finished parts of a cell, part by part."""
+        there = set(self._names(f"tensors/cell={cell}"))
+        for part in self.unopened_parts(cell):
+            name = _part_name("tensors", cell, part.first, part.count)
+            if name.rpartition("/")[2] in there:
+                try:
+                    yield pq.read_table(pa.BufferReader(self.read(name)))
+                except (OSError, pa.ArrowException) as error:
+                    raise DamagedPart(self.place, name, _reason(error)) from error
 
     def parts(self, cell: str) -> list[Part]:
         """Finished parts of a cell, in order of replications; a damaged file does not count."""
@@ -320,6 +356,10 @@ class RunFolder:
                 return _replications(pq.read_metadata(file)) == (part.first, part.last)
         except (OSError, pa.ArrowException):
             return False
+
+
+def _part_name(folder: str, cell: str, first: int, count: int) -> str:
+    return f"{folder}/cell={cell}/replications-{first:06d}-{first + count - 1:06d}.parquet"
 
 
 def _resolve(place: str) -> tuple[Any, str]:

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "number",
+    "print_any_summary",
     "print_bench",
     "print_bound",
     "print_checks",
     "print_comparisons",
     "print_entries",
     "print_finding",
+    "print_metrics",
     "print_summary",
     "print_verdicts",
 ]
@@ -71,6 +73,31 @@ def print_summary(summary: pd.DataFrame) -> None:
         _print(title, columns, body, right=range(1, len(columns)))
     print("Intervals are for the mean over replications (Student's t).", end="")
     print(" The bound is asymptotic: below it at finite T nothing is wrong." if summary["bound"].notna().any() else "")
+
+
+def print_any_summary(summary: pd.DataFrame) -> None:
+    """The summary of a run of agents on environments, or of a neural run."""
+    (print_summary if "regret" in summary.columns else print_metrics)(summary)
+
+
+def print_metrics(summary: pd.DataFrame) -> None:
+    """Mean of each metric of each trial at its last step, grouped by metric, in order of declaration."""
+    for metric, rows in summary.groupby("metric", sort=False):
+        body = [
+            [
+                row.trial,
+                number(row.mean),
+                "-" if math.isnan(row.low) else f"[{number(row.low)}, {number(row.high)}]",
+                number(row.median),
+                f"{row.step:,}",
+                f"{row.replications:,}",
+                number(row.seconds, 3),
+            ]
+            for row in rows.itertuples()
+        ]
+        columns = ["trial", "mean", "95 % interval", "median", "step", "replications", "s per replication"]
+        _print(str(metric), columns, body, right=range(1, len(columns)))
+    print("Intervals are for the mean over replications (Student's t).")
 
 
 def print_comparisons(found: Sequence[Comparison], best: pd.DataFrame | None) -> None:
@@ -195,7 +222,8 @@ def print_finding(finding: Finding) -> None:
     elif finding.differing:
         print(f"DIFFERS  {finding.label}: replications {finding.differing} do not match their log{lacks}")
     else:
-        print(f"same     {finding.label}: {len(finding.replications)} replications, every bit{lacks}")
+        how = "every bit" if not finding.tolerance else f"within {finding.tolerance:g}, on another device or torch"
+        print(f"same     {finding.label}: {len(finding.replications)} replications, {how}{lacks}")
 
 
 def print_checks(checks: Sequence[dict[str, Any]]) -> None:

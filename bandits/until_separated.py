@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .analysis import load
+from .analysis import load_regret
 from .answers import pair_differences
 from .cells import CellFacts
 from .errors import BadParameter, RunFolderError
@@ -171,7 +171,7 @@ def _go_on(
 
 
 def _look(place: str, design: Design, looks: Sequence[int]) -> tuple[list[tuple[CellFacts, CellFacts]], list[Verdict]]:
-    pairs, differences = pair_differences(load(place), design.column, looks[-1])
+    pairs, differences = pair_differences(load_regret(place), design.column, looks[-1])
     return pairs, judge(differences, looks, design.alpha, design.margin)
 
 

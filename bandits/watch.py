@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
-from .analysis import Curve, Log, load
+from .analysis import Curve, Log, load_regret
 from .cells import CellFacts
 from .plots.panels import height_of
 from .tables import number, print_summary
@@ -96,7 +96,7 @@ def watch(place: str | Path, *, pause: float = 2.0, stream: TextIO | None = None
 
 def look(place: str | Path) -> Look:
     """Read what is finished now."""
-    log = load(place)
+    log = load_regret(place)
     status = str(log.folder.facts()["status"]) if log.folder else "running"
     return Look(log, status, {facts.cell: log.curve(facts) for facts in log.cells})
 

@@ -11,10 +11,13 @@ BanditsError
 │   └── WeightsNotFound             no such folder of weights; nothing is ever downloaded unasked
 └── PlayError
     ├── OperatorError               an operator whose adjoint is not its adjoint
-    └── NumericalError              NaN or infinity in a network, a loss or a gradient
+    ├── NumericalError              NaN or infinity in a network, a loss or a gradient
+    └── ProjectionError             no solver brought a sample into its constraints
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from ..errors import BadParameter, PlayError
 
@@ -25,6 +28,7 @@ __all__ = [
     "InfeasibleError",
     "NumericalError",
     "OperatorError",
+    "ProjectionError",
     "RangeError",
     "ScheduleError",
     "ShapeError",
@@ -69,9 +73,26 @@ class WeightsNotFound(BadParameter):
     """No folder of weights at the place named."""
 
 
+class ProjectionError(PlayError):
+    """No solver brought a sample into its constraints; a sample that breaks them is never returned instead."""
+
+
 class OperatorError(PlayError):
     """The adjoint of an operator is not its adjoint."""
 
 
 class NumericalError(PlayError):
-    """NaN or infinity in a network, a loss or a gradient."""
+    """NaN or infinity in a network, a loss or a gradient.
+
+    Attributes:
+        t: Index of the schedule, or round.
+        step: Number of the step, from 0.
+        which: What was not finite first.
+        state: The last state that was, for diagnosis.
+    """
+
+    def __init__(
+        self, message: str, *, t: int | None = None, step: int | None = None, which: str = "", state: Any = None
+    ) -> None:
+        super().__init__(message, t=t)
+        self.step, self.which, self.state = step, which, state

@@ -2,10 +2,12 @@
 
 Sample i of a run draws from a generator seeded by ``SeedSequence([seed, i])``, on the CPU, and the draw is then moved.
 What a sample gets depends on how often *it* drew before, never on which samples share its batch, nor on the device.
+Streams of one sample that must not share draws differ by a salt.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +25,7 @@ class Noise:
         samples: Index of each sample of the batch, (B,): the replications.
         device: Where draws are wanted.
         dtype: Floating-point type of the draws; float64 for checks against closed forms.
-        salt: Further words of the seed, for streams that must not share draws (data, model, sampling).
+        salt: Whole numbers or words that name a stream, such as "data" or "sampling".
     """
 
     def __init__(
@@ -32,10 +34,11 @@ class Noise:
         samples: Sequence[int],
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        salt: Sequence[int] = (),
+        salt: Sequence[int | str] = (),
     ) -> None:
         self.device, self.dtype = torch.device(device), dtype
-        self._generators = [np.random.Generator(np.random.PCG64([seed, i, *salt])) for i in samples]
+        words = [_word(one) for one in salt]
+        self._generators = [np.random.Generator(np.random.PCG64([seed, i, *words])) for i in samples]
 
     def __len__(self) -> int:
         """Number of samples B."""
@@ -56,3 +59,8 @@ class Noise:
 
     def _move(self, draws: np.ndarray) -> Tensor:
         return torch.from_numpy(draws).to(device=self.device, dtype=self.dtype)
+
+
+def _word(salt: int | str) -> int:
+    """A positive word of a seed: `numpy.random.SeedSequence` pads with zeros, so that a zero would change nothing."""
+    return 1 + (zlib.crc32(salt.encode()) if isinstance(salt, str) else salt)

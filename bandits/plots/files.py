@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..analysis import Log, load
+from ..analysis import Log, load_regret
 from ..errors import BadParameter, NotLogged, RunFolderError, UsageError, did_you_mean
 from .allocation import draw_allocation
 from .cost import COMPARATORS, draw_cost
@@ -102,7 +102,7 @@ def save(
         log: As for `draw`.
         skip_damaged: Go on without damaged log files.
     """
-    opened = load(place, skip_damaged=skip_damaged)
+    opened = load_regret(place, skip_damaged=skip_damaged)
     file = _file(opened, place, kind, out)
     figure = draw(opened, kind, agents=agents, environments=environments, log=log)
     try:
@@ -124,7 +124,7 @@ def save_kinds(
     Raises:
         NotLogged: The run does not hold a kind that was asked for by name, or none at all.
     """
-    names = list(dict.fromkeys(kinds_for(load(place)) if "all" in kinds else kinds))
+    names = list(dict.fromkeys(kinds_for(load_regret(place)) if "all" in kinds else kinds))
     if len(names) > 1 and out is not None and out.suffix:
         raise BadParameter(f"{len(names)} figures do not go into the one file {out}: give --out a folder")
     if log != "auto" and "regret" not in names:

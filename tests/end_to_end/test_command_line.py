@@ -100,7 +100,7 @@ def test_options_reach_the_declaration(bandits):
 
 def test_lists_name_everything_with_its_source(bandits):
     listed = bandits("list", "--json").json
-    assert {"agents", "environments", "experiments"} == set(listed)
+    assert {"agents", "environments", "experiments", "trials"} == set(listed)
     assert all(entry["summary"] for group in listed.values() for entry in group)
     assert "ucb1" in bandits("list", "agents").out
 

@@ -1,0 +1,168 @@
+"""Commands that read what runs logged: ``show``, ``compare``, ``export``, ``plot``, ``report`` and ``watch``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import AsJson, RunPlace, RunPlaces, SkipDamaged
+from .printing import as_records
+
+if TYPE_CHECKING:
+    from ..analysis import Log
+    from ..neural.log import NeuralLog
+
+__all__ = ["compare", "export", "plot", "report", "show", "watch"]
+
+
+def show(
+    places: RunPlaces,
+    at: Annotated[int | None, typer.Option(help="Round to summarise; default: the horizon.")] = None,
+    skip_damaged: SkipDamaged = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print mean regret with its 95 % interval, the lower bound, and the ratio of the two; of neural runs, metrics.
+
+    Example: bandits show results/quickstart-20260101T000000Z
+    """
+    from ..tables import print_any_summary
+
+    opened = open_logs(places, skip_damaged)
+    summary = opened.summary(at)
+    name_damaged(opened)
+    if as_json:
+        print(json.dumps(as_records(summary)))
+    else:
+        print_any_summary(summary)
+        if not summary["replications"].any():
+            print(f"note: {opened.why_empty()}", file=sys.stderr)
+
+
+def compare(
+    places: RunPlaces,
+    at: Annotated[int | None, typer.Option(help="Round to compare at; default: the horizon.")] = None,
+    agents: Annotated[str | None, typer.Option(help="Only these agents, separated by commas.")] = None,
+    environment: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this environment; may be repeated.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Log column to compare.")] = "regret",
+    alpha: Annotated[float, typer.Option(help="Bound on the chance of separating any equal pair.")] = 0.05,
+    skip_damaged: SkipDamaged = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare every pair of agents on the same replications, corrected for the number of pairs, in plain words.
+
+    Example: bandits compare results/quickstart-20260101T000000Z --agents ucb1,kl_ucb
+    """
+    from ..tables import print_comparisons, print_verdicts
+
+    opened = open_logs(places, skip_damaged)
+    chosen = opened.select(agents.split(",") if agents else None, environment)
+    found = chosen.comparisons(at, column=column, alpha=alpha)
+    best = chosen.best(at, column) if len({facts.noise for facts in chosen.cells}) == 1 else None
+    verdicts = opened.verdicts()
+    name_damaged(opened)
+    if as_json:
+        answer = {
+            "pairs": as_records([one.as_row() for one in found]),
+            "best": None if best is None else as_records(best),
+            "sequential": None if verdicts is None else as_records(verdicts),
+        }
+        print(json.dumps(answer))
+        return
+    print_comparisons(found, best)
+    if verdicts is not None:
+        print_verdicts(verdicts)
+
+
+def export(
+    places: RunPlaces,
+    format_: Annotated[str, typer.Option("--format", help="csv, parquet or latex.")] = "csv",
+    table: Annotated[
+        str, typer.Option(help="summary, compare, best, slope, bound, allocation, parameters, or log: every log row.")
+    ] = "summary",
+    at: Annotated[int | None, typer.Option(help="Round; default: the horizon (of log: every round).")] = None,
+    out: Annotated[Path | None, typer.Option(help="File; default: print (csv and latex).")] = None,
+    skip_damaged: SkipDamaged = False,
+) -> None:
+    """Write a table of a run as CSV, Parquet or LaTeX.
+
+    Example: bandits export results/quickstart-20260101T000000Z --format latex --out table.tex
+    """
+    from ..export import write_table
+
+    opened = open_logs(places, skip_damaged)
+    written = write_table(opened, table, format_, out, at)
+    name_damaged(opened)
+    print(written, end="" if written.endswith("\n") else "\n")
+
+
+def plot(
+    place: RunPlace,
+    kind: Annotated[
+        list[str], typer.Option(help="regret, ratio, allocation, messages, spreading, or all; may be repeated.")
+    ] = ["regret"],
+    out: Annotated[
+        Path | None, typer.Option(help="PNG, SVG or PDF file, or a folder; default: RUN/figures/KIND.png.")
+    ] = None,
+    agents: Annotated[str | None, typer.Option(help="Only these agents, separated by commas.")] = None,
+    environment: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this environment; may be repeated.")
+    ] = None,
+    log: Annotated[str, typer.Option(help="Logarithmic axes of regret: auto, x, y, xy or none.")] = "auto",
+    skip_damaged: SkipDamaged = False,
+) -> None:
+    """Draw mean regret, its ratio to the lower bound, or the plays of each arm, with 95 % intervals.
+
+    Example: bandits plot results/quickstart-20260101T000000Z --kind regret --kind ratio --out figures/
+    """
+    from ..plots.files import save_kinds
+
+    chosen = agents.split(",") if agents else None
+    drawn, left_out = save_kinds(
+        place, kind, out, agents=chosen, environments=environment or None, log=log, skip_damaged=skip_damaged
+    )
+    for path in drawn:
+        print(path)
+    for line in left_out:
+        print(f"left out: {line}", file=sys.stderr)
+
+
+def report(place: RunPlace, skip_damaged: SkipDamaged = False) -> None:
+    """Write report.html into the run folder: one page with tables and figures.
+
+    Example: bandits report results/quickstart-20260101T000000Z
+    """
+    from ..report import write_report
+
+    print(write_report(place, skip_damaged=skip_damaged))
+
+
+def watch(
+    place: RunPlace,
+    pause: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+) -> None:
+    """Follow a run: its curves in the terminal until it is over, then its table. Ctrl-C leaves; the run goes on.
+
+    Example: bandits watch results/quickstart-20260101T000000Z
+    """
+    from ..watch import watch as follow
+
+    follow(place, pause=pause)
+
+
+def open_logs(places: list[str], skip_damaged: bool) -> Any:
+    """The log of one run or of several as one."""
+    from ..analysis import load
+
+    return load(places, skip_damaged=skip_damaged)
+
+
+def name_damaged(opened: Log | NeuralLog) -> None:
+    """Say on stderr what was skipped."""
+    for name in opened.damaged:
+        print(f"skipped, damaged: {name}", file=sys.stderr)

@@ -1,0 +1,287 @@
+"""Neural experiments as data: which trials to run, with how many seeds. Nothing here needs torch.
+
+    NeuralExperiment(
+        name="gaussian_ddim",
+        trials=[trial("gaussian_ddim", steps=50), trial("gaussian_ddim", steps=200)],
+        replications=64, seed=1,
+        smoke={"replications": 8, "*.steps": 10},
+    )
+
+A *trial* is a registered class with parameters, as agents and environments are; it runs a batch of replications at
+once and logs metrics. A replication is a seed: what it gives depends on nothing but (seed, replication, parameters).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from ..errors import BadParameter, did_you_mean
+from ..experiment import MAX_REPLICATIONS, declared, whole
+from ..registry import lookup
+from ..specs import Spec, written
+from . import NOISE_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..protocol import Job
+    from ..scheduler import Settings
+    from .batch import Batch
+
+__all__ = ["NeuralExperiment", "Training", "Trial", "TrialCell", "trial"]
+
+
+class Trial(Protocol):
+    """Runs a batch of replications of a neural model. Constructed as ``cls(*, parameters...)``.
+
+    The constructor checks its parameters and builds nothing: torch is imported in `run`. A registered class may have,
+    as attributes of the class:
+
+    - ``gpus``: share of a GPU that a worker takes, such as 0.25; without it the trial runs on the CPU.
+    - ``at_once``: replications that run as one batch, 64 without it. On out of memory a batch is halved.
+    - ``pilot``: parameters of a shorter trial by which cost is measured, such as ``{"steps": 10}``; cost is taken to
+      be proportional to each of them. Without it nothing is measured, and a replication is taken for a second.
+
+    and the method ``needs() -> Sequence[Training]``, the trained models that `run` will ask for; they are trained
+    before, as jobs of their own.
+    """
+
+    def run(self, batch: Batch) -> None:
+        """Run the replications of the batch, and log metrics with ``batch.log``."""
+
+
+def trial(name: str, **parameters: Any) -> Spec:
+    """Declare a trial: ``trial("psld", operator="box")``."""
+    return Spec("trial", name, parameters)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A model to train: a recipe of `bandits.neural.recipes`, a seed, and changes to the recipe's settings.
+
+    Attributes:
+        recipe: Name of the recipe.
+        seed: Seed of the data order, the initial weights and the noise.
+        settings: Settings that differ from the recipe's, such as ``{"steps": 200}``.
+    """
+
+    recipe: str
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        inside = "".join(f", {name}={value}" for name, value in self.settings.items())
+        return f"train {self.recipe}(seed={self.seed}{inside})"
+
+
+@dataclass(frozen=True)
+class TrialCell:
+    """One trial of an experiment: the unit of comparison.
+
+    Attributes:
+        trial: Trial with its parameters.
+        seed: Seed of all randomness.
+        replications: Number of replications R. Not part of the key: a longer run continues a shorter one.
+        keep: Replications below this number have their tensors kept.
+    """
+
+    trial: Spec
+    seed: int
+    replications: int
+    keep: int = 0
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return self.trial.label
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what the cell is: a letter and 15 hexadecimal digits."""
+        identity = [self.trial.name, written(self.trial.parameters)]
+        return key_of({"trial": identity, "seed": self.seed, "noise": NOISE_VERSION})
+
+    replays: ClassVar[bool] = True
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Label of the trial."""
+        return {"trial": self.trial.label}
+
+    @property
+    def gpus(self) -> float:
+        """Share of a GPU that the trial wants."""
+        return float(getattr(lookup("trial", self.trial.name).target, "gpus", 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuralExperiment:
+    """A declared experiment with neural models: every trial runs every replication.
+
+    Attributes:
+        name: Snake-case name; names the run folder.
+        trials: Trials, from `trial`.
+        replications: Number of independent replications R of each trial.
+        seed: Seed of all randomness; replication r uses (seed, r).
+        smoke: What the small version replaces: fields, and parameters as ``name.parameter`` or ``*.parameter``.
+        keep: Tensors of replications below this number are kept for the report.
+        summary: One line that says what it shows.
+    """
+
+    kind: Literal["neural"] = field(default="neural", init=False)
+    name: str
+    trials: Sequence[Spec]
+    replications: int
+    seed: int = 0
+    smoke: Mapping[str, Any] = field(default_factory=dict)
+    keep: int = 8
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what was declared and bring it into its plain form; the declaration is frozen from then on."""
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.name):
+            raise BadParameter(f"an experiment's name is made of letters, digits, _ . and -, got {self.name!r}")
+        if unknown := [name for name in self.smoke if name not in _SMOKED and "." not in name]:
+            raise BadParameter(
+                f"smoke may contain {', '.join(_SMOKED)} and parameters such as '*.steps'; got {unknown[0]!r}"
+            )
+        vars(self).update(
+            trials=declared("trial", self.trials, self.name),
+            replications=whole("replications", self.replications, 1, MAX_REPLICATIONS),
+            seed=whole("seed", self.seed, 0, 2**64 - 1),
+            keep=whole("keep", self.keep, 0, MAX_REPLICATIONS),
+        )
+
+    def replace(self, **changes: Any) -> NeuralExperiment:
+        """Return a copy with some fields replaced."""
+        return dataclasses.replace(self, **changes)
+
+    def smoked(self) -> NeuralExperiment:
+        """Return the small version, by default at most 2 replications."""
+        fields = {name: value for name, value in self.smoke.items() if name in _SMOKED}
+        small = self.replace(**(fields or {"replications": min(2, self.replications)}))
+        for target, value in self.smoke.items():
+            if target not in _SMOKED:
+                small = small.override(target, value)
+        return small
+
+    def override(self, target: str, value: Any) -> NeuralExperiment:
+        """Return a copy where ``name.parameter`` of a trial has another value; ``*.parameter`` is all that have it.
+
+        Raises:
+            BadParameter: The target is not of that form, or names nothing in this experiment.
+        """
+        return self._with_values(target, [value])
+
+    def sweep(self, target: str, values: Sequence[Any]) -> NeuralExperiment:
+        """Return a copy with a trial for each value of ``name.parameter``.
+
+        Raises:
+            BadParameter: The target names nothing in this experiment, or there is no value.
+        """
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise BadParameter(f"sweep of {target}: give a list of values, got {values!r}")
+        return self._with_values(target, values)
+
+    def _with_values(self, target: str, values: Sequence[Any]) -> NeuralExperiment:
+        name, dot, parameter = target.partition(".")
+        if not dot or not parameter.isidentifier():
+            raise BadParameter(f"'{target}' is not of the form name.parameter, such as psld.steps=100")
+        names = {spec.name for spec in self.trials}
+        meant = {spec.name for spec in self.trials if name == spec.name or (name == "*" and _has(spec, parameter))}
+        if not meant and name != "*":
+            raise BadParameter(f"no trial of this experiment is called '{name}'.{did_you_mean(name, names)}")
+        if not meant:
+            raise BadParameter(f"no trial of this experiment has the parameter '{parameter}'")
+        trials = []
+        for spec in self.trials:
+            changed = [spec.with_parameters(**{parameter: value}) for value in values]
+            trials += changed if spec.name in meant else [spec]
+        return self.replace(trials=trials)
+
+    def plan(self) -> tuple[list[TrialCell], list[Any]]:
+        """Build every trial once, which checks its parameters: the cells, and an empty list of pairs left out.
+
+        Raises:
+            UsageError: A name or a parameter is wrong, or a trial is declared twice.
+        """
+        cells: dict[str, TrialCell] = {}
+        for spec in self.trials:
+            if not hasattr(spec.build(), "run"):
+                raise BadParameter(f"trial {spec.label} has no method run(batch)")
+            cell = TrialCell(spec, self.seed, self.replications, self.keep)
+            if cell.key in cells:
+                raise BadParameter(f"{cell.label} is declared twice: remove one, or change a parameter")
+            cells[cell.key] = cell
+        return list(cells.values()), []
+
+    def cells(self) -> list[TrialCell]:
+        """Every trial, checked."""
+        return self.plan()[0]
+
+    horizon: ClassVar[None] = None
+    stream_version: ClassVar[int] = NOISE_VERSION
+
+    def cell_table(self, cells: Sequence[TrialCell]) -> pa.Table:
+        """What cells.parquet says of the cells."""
+        from .log import cell_table
+
+        return cell_table(cells)
+
+    def stages(self, cells: Sequence[TrialCell], settings: Settings, batch: int | None = None) -> list[list[Job]]:
+        """A job for each cell, all in one stage."""
+        from .devices import device_for
+        from .jobs import TrialJob
+
+        jobs: list[Job] = []
+        for cell in cells:
+            device = device_for(settings, cell.gpus)
+            share = cell.gpus if settings.gpus_per_job is None else settings.gpus_per_job
+            jobs.append(TrialJob(cell, device, share if device == "cuda" else 0.0, batch))
+        return [jobs]
+
+    def as_json(self) -> dict[str, Any]:
+        """The declaration as resolved: plain data that `from_json` reads back."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "summary": self.summary,
+            "trials": [spec.as_json() for spec in self.trials],
+            "replications": self.replications,
+            "seed": self.seed,
+            "keep": self.keep,
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> NeuralExperiment:
+        """Read back what `as_json` wrote."""
+        fields = {name: data[name] for name in ("name", "summary", "replications", "seed", "keep")}
+        return NeuralExperiment(**fields, trials=[Spec.from_json("trial", spec) for spec in data["trials"]])
+
+    def main(self) -> None:
+        """Run from the command line, with the options of ``bandits run``: for ``if __name__ == "__main__":``."""
+        from ..cli import main_of_experiment
+
+        main_of_experiment(self)
+
+
+_SMOKED = ("replications", "trials", "seed", "keep")
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    """Hash of plain data: a letter first, so that no reader takes it for a number."""
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return "c" + hashlib.sha256(text.encode()).hexdigest()[:15]
+
+
+def _has(spec: Spec, parameter: str) -> bool:
+    return parameter in spec.parameters

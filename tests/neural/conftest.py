@@ -1,0 +1,65 @@
+"""A trial for the machinery's tests: cheap, with a network's shape, and with the ways to break that real ones have."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+TRIAL = '''
+import os, pathlib, time
+from bandits import NeuralExperiment, register_experiment, register_trial, trial
+
+@register_trial("walk")
+class Walk:
+    """A random walk through a small random network."""
+
+    pilot = {"steps": 2}
+    at_once = 4
+
+    def __init__(self, *, steps: int = 6, fits: int = 1000, sleep: float = 0.0, breaks_at: int = -1) -> None:
+        if steps < 1:
+            raise ValueError(f"steps must be positive, got {steps}")
+        self.steps, self.fits, self.sleep, self.breaks_at = steps, fits, sleep, breaks_at
+
+    def run(self, batch) -> None:
+        import torch
+
+        if batch.size > self.fits:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+        if self.breaks_at in batch.replications:
+            raise RuntimeError("the walk fell")
+        net, noise = batch.model("walk", lambda: torch.nn.Linear(3, 3)), batch.noise("steps")
+        z = noise.normal(3)
+        for step in range(1, self.steps + 1):
+            z = torch.tanh(net(z)) + noise.normal(3)
+            batch.log(step, "norm", z.norm(dim=1))
+        time.sleep(self.sleep)
+        batch.log(self.steps, "last", z[:, 0])
+        batch.log(self.steps, "gpu", float(os.environ.get("CUDA_VISIBLE_DEVICES") or -1))
+        batch.keep("path", z)
+
+@register_trial("wants_gpu")
+class WantsGpu(Walk):
+    """The same, on a share of a GPU."""
+
+    gpus = 0.5
+
+EXPERIMENT = register_experiment(
+    NeuralExperiment(
+        name="walks", trials=[trial("walk"), trial("walk", steps=3)], replications=10, seed=3,
+        smoke={"replications": 2, "*.steps": 2},
+    )
+)
+register_experiment(
+    NeuralExperiment(
+        name="gpu_walks", trials=[trial("wants_gpu")], replications=10, smoke={"replications": 2, "*.steps": 2},
+    )
+)
+'''
+
+
+@pytest.fixture
+def walks(plugin):
+    """Path of a plug-in with the trials ``walk`` and ``wants_gpu`` and the experiments ``walks`` and ``gpu_walks``."""
+    return plugin(TRIAL, "walks.py")

@@ -1,0 +1,43 @@
+"""Closed-form problems on which the methods are tried, in float64."""
+
+from __future__ import annotations
+
+import torch
+
+from bandits.neural.analytic import GaussianEps, GMMEps, LinearCodec
+from bandits.neural.noise import Noise
+from bandits.neural.operators import Matrix
+from bandits.neural.schedule import Schedule, scaled_linear
+
+F64 = torch.float64
+SD = scaled_linear()
+
+
+def tensor(values) -> torch.Tensor:
+    return torch.tensor(values, dtype=F64)
+
+
+def noise(*samples: int, seed: int = 0) -> Noise:
+    return Noise(seed, samples or (0,), dtype=F64)
+
+
+# The worked instance: data in R^4, latents in R^2, three of four entries measured.
+S = tensor([[1, 1], [1, -1], [1, 1], [1, -1]]) / 2
+CODEC = LinearCodec(S)
+TRUTH = tensor([[0.3, -1.2]])
+INIT = tensor([[1.0, 0.5]])
+ROWS = torch.eye(4, dtype=F64)[:3]
+THREE = Matrix(ROWS)
+Y = THREE.A(CODEC.decode(TRUTH))
+
+
+def standard_normal(schedule: Schedule = SD) -> GaussianEps:
+    return GaussianEps(torch.zeros(2, dtype=F64), torch.eye(2, dtype=F64), schedule)
+
+
+def mixture_eps(schedule: Schedule = SD, size: int = 2) -> GMMEps:
+    """A mixture of three Gaussians in R^size, one of them correlated."""
+    means = torch.stack([torch.linspace(low, high, size, dtype=F64) for low, high in ((-1, 0.5), (0.8, 1), (0, -1))])
+    covariances = 0.05 * torch.eye(size, dtype=F64).expand(3, size, size).clone()
+    covariances[2] += 0.04
+    return GMMEps(tensor([0.5, 0.3, 0.2]), means, covariances, schedule)
