@@ -39,7 +39,7 @@ class MultiAdapterLinear(nn.Module):
     def __init__(self, base: nn.Linear, *, rank: int, alpha: float | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         checks.rank(rank, base.in_features, base.out_features)
-        checks.positive("alpha", rank if alpha is None else alpha)
+        checks.positive("alpha", 1 if alpha is None else alpha)
         checks.probability("dropout", dropout)
         self.base, self.rank, self.scale, self.dropout = base, rank, (alpha or rank) / rank, dropout
         self.A, self.B = nn.ParameterDict(), nn.ParameterDict()
@@ -132,11 +132,13 @@ def wrap(
         if not any(_is(name, target) for name in layers):
             raise AdapterError(f"targets: no linear layer of the model is called '{target}'; it has {_some(layers)}")
     chosen = {name: layer for name, layer in layers.items() if any(_is(name, target) for target in targets)}
-    for name, layer in chosen.items():
-        wrapped = MultiAdapterLinear(layer, rank=rank, alpha=alpha, dropout=dropout)
+    wrapped = {  # all are made, and so checked, before the first is put in
+        name: MultiAdapterLinear(layer, rank=rank, alpha=alpha, dropout=dropout) for name, layer in chosen.items()
+    }
+    for name, adapted in wrapped.items():
         for task in tasks:
-            wrapped.add(task, noise)
-        model.set_submodule(name, wrapped)
+            adapted.add(task, noise)
+        model.set_submodule(name, adapted)
     return list(chosen)
 
 

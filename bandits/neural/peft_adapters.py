@@ -111,7 +111,7 @@ def _config(
     from peft import LoraConfig
 
     checks.named_once("targets", targets)
-    checks.positive("alpha", rank if alpha is None else alpha)
+    checks.positive("alpha", 1 if alpha is None else alpha)
     checks.probability("dropout", dropout)
     for target in targets:
         found = [m for name, m in model.named_modules() if name == target or name.endswith(f".{target}")]

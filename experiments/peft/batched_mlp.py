@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from bandits.neural import checks
-from bandits.neural.errors import NumericalError
 from bandits.neural.noise import Noise
 
-__all__ = ["MLP", "Adapters", "descend", "init_adapters", "init_mlp", "logits", "mean_cross_entropy"]
+__all__ = ["MLP", "Adapters", "init_adapters", "init_mlp", "logits", "mean_cross_entropy"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def init_adapters(noise: Noise, sizes: Sequence[int], *, tasks: int, rank: int, 
         alpha: Scale, divided by r; r itself unless given.
     """
     checks.at_least("tasks", tasks, 1)
-    checks.positive("alpha", rank if alpha is None else alpha)
+    checks.positive("alpha", 1 if alpha is None else alpha)
     up, down = [], []
     for n_in, n_out in itertools.pairwise(sizes):
         checks.rank(rank, n_in, n_out)
@@ -115,22 +113,3 @@ def mean_cross_entropy(outputs: Tensor, labels: Tensor, weight: Tensor) -> Tenso
     logp = outputs.log_softmax(-1).expand(*labels.shape, -1)
     nll = -logp.gather(-1, labels[..., None])[..., 0]
     return (nll * weight).sum(-1) / weight.sum(-1)
-
-
-def descend(loss: Callable[[], Tensor], optimiser: torch.optim.Optimizer, steps: int) -> Tensor:
-    """Take so many steps on the sum of ``loss()`` (B, ...), and return its last value.
-
-    Raises:
-        NumericalError: The loss of a sample became NaN or infinite.
-    """
-    checks.at_least("steps", steps, 1)
-    value = torch.empty(0)
-    for _ in range(steps):
-        optimiser.zero_grad(set_to_none=True)
-        value = loss()
-        value.sum().backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    bad = ~torch.isfinite(value)
-    if bool(bad.any()):
-        raise NumericalError(f"training diverged in sample {int(bad.nonzero()[0, 0])} of the batch: lower the lr")
-    return value.detach()

@@ -43,7 +43,8 @@ class Stationary:
         def loss(x: Tensor) -> Tensor:
             return population_loss(*_unflat(x, T, d, k), targets)
 
-        eigenvalues: Tensor = torch.linalg.eigvalsh(torch.func.hessian(loss)(point))
+        hessian = torch.autograd.functional.hessian(loss, point)  # type: ignore[no-untyped-call]
+        eigenvalues: Tensor = torch.linalg.eigvalsh(hessian)
         return eigenvalues
 
 

@@ -7,6 +7,7 @@ are not quotations of it. The new task is the last one; the population losses ar
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 from torch import Tensor
@@ -63,7 +64,7 @@ def two_task_orbit(truth: LinearTasks, angle: float) -> tuple[Tensor, Tensor]:
     """
     if truth.U.shape[1] != 3:
         raise BadParameter(f"tasks must be 2 for the orbit of two tasks, got {truth.U.shape[1] - 1}")
-    cosh, sinh = torch.cosh(torch.tensor(angle)).to(truth.U), torch.sinh(torch.tensor(angle)).to(truth.U)
+    cosh, sinh = math.cosh(angle), math.sinh(angle)
     first, second = truth.U[:, 0], truth.U[:, 1]
     U = torch.stack([cosh * first + sinh * second, sinh * first + cosh * second], 1)
     return truth.targets[:, 0] - U[:, 0] @ U[:, 0].mT, U

@@ -7,6 +7,7 @@ accumulates the gradients of all tasks before a step, the language study steps a
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,15 +42,16 @@ def retrain_step(
         NumericalError: A loss is NaN or infinite; it names the task.
     """
     checks.named_once("tasks", list(losses))
-    values, pending = {}, {}
+    values: dict[str, float] = {}
+    pending: dict[Tensor, Tensor] = {}
     optimiser.zero_grad(set_to_none=True)
     for task, loss in losses.items():
         activate(task)
         value = loss()
-        if not bool(torch.isfinite(value)):
-            raise NumericalError(f"the loss of task '{task}' is {float(value)}: lower the learning rate")
+        values[task] = value.item()
+        if not math.isfinite(values[task]):
+            raise NumericalError(f"the loss of task '{task}' is {values[task]}: lower the learning rate")
         value.backward()  # type: ignore[no-untyped-call]
-        values[task] = float(value)
         if not accumulate_tasks:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)

@@ -21,7 +21,7 @@ from torch.optim import AdamW
 from bandits.neural import checks
 from bandits.neural.noise import Noise
 
-from .batched_mlp import descend
+from .descent import descend, stages
 from .linear_tasks import LinearTasks, draw_tasks
 
 __all__ = ["Samples", "ShallowNet", "ShallowTasks", "draw_shallow", "fine_tune", "init_net", "observe", "retrain"]
@@ -120,7 +120,7 @@ def fine_tune(
     lr: float = 1e-3,
     init: float = 0.1,
     record: Sequence[int] = (),
-    measure: Callable[[Tensor], Tensor] | None = None,
+    measure: Callable[[Tensor], Tensor] = torch.clone,
 ) -> tuple[Tensor, dict[int, Tensor]]:
     """Learn an adapter U V^T for each new task, with A and c kept.
 
@@ -141,20 +141,14 @@ def fine_tune(
     _check(data, lr, init)
     T, _, d = data.x.shape[1:]
     checks.rank(rank, d, d)
-    checks.at_least("steps", steps, 1)
     U, V = ((init * noise.normal(T, d, rank)).requires_grad_(True) for _ in range(2))
-    optimiser, path, done = AdamW([U, V], lr=lr), {}, 0
+    path = {}
 
     def loss() -> Tensor:
         return (net(data.x, U @ V.mT) - data.y).square().mean(-1)
 
-    for stop in sorted({*record, steps}):
-        if stop > done:
-            descend(loss, optimiser, stop - done)
-            done = stop
-        if measure is not None and stop in record:
-            with torch.no_grad():
-                path[stop] = measure(U @ V.mT)
+    for step in stages(loss, AdamW([U, V], lr=lr), steps, record):
+        path[step] = measure((U @ V.mT).detach())
     return (U @ V.mT).detach(), path
 
 
