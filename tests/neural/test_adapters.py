@@ -114,6 +114,19 @@ def test_steps_on_one_task_leave_the_other_tasks_factors_alone(way, roberta):
     assert any("word_embeddings" in name for name in moved)
 
 
+def test_a_gradient_left_over_does_not_move_an_adapter_that_is_no_longer_active():
+    model = nn.Sequential(nn.Linear(3, 2))
+    wrap(model, ["0"], tasks=["t0", "t1"], rank=1, noise=Noise(0, [0]))
+    activate(model, "t1")
+    model(torch.ones(1, 3)).sum().backward()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    activate(model, "t0")
+    optimiser.step()
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {"0.base.weight", "0.base.bias"}
+
+
 @both
 def test_the_bases_gradient_of_a_step_is_the_sum_over_tasks(way, roberta):
     model = way.wrap(roberta)

@@ -52,6 +52,23 @@ def test_a_replication_does_not_depend_on_its_batch(k):
         assert (one(samples) - alone).abs().max() < 1e-5
 
 
+def test_retraining_is_a_plain_loop_over_one_replications_tasks():
+    truth = draw_shallow(noise("tasks"), d=4)
+    data, start = observe(noise("data"), truth, OLD, samples=9), init_net(noise("start"), 4)
+    found = retrain(start, data, noise("adapters"), k=1, epochs=30, lr=0.02, init=0.5)
+    U0 = 0.5 * noise("adapters").normal(3, 4, 1)
+    for b in range(3):
+        A, c, U = (p.clone().requires_grad_() for p in (start.A[b], start.c[b], U0[b]))
+        optimiser = torch.optim.AdamW([A, c, U], lr=0.02)
+        for _ in range(30):
+            optimiser.zero_grad()
+            fits = [torch.sigmoid(data.x[b, t] @ (A + U[t] @ U[t].T).T) @ c for t in range(3)]
+            sum(((fit - data.y[b, t]) ** 2).mean() for t, fit in enumerate(fits)).backward()
+            optimiser.step()
+        assert torch.allclose(found.A[b], A, atol=1e-9)
+        assert torch.allclose(found.c[b], c, atol=1e-9)
+
+
 def test_own_adapters_fit_the_tasks_better_than_one_network():
     """The loss that retraining ends with, measured by fitting the old tasks anew from either base."""
     errors = {}
