@@ -29,6 +29,7 @@ __all__ = [
     "print_entries",
     "print_finding",
     "print_metrics",
+    "print_neural_bench",
     "print_summary",
     "print_verdicts",
 ]
@@ -167,6 +168,22 @@ def print_bench(rows: Sequence[dict[str, Any]]) -> None:
     ]
     columns = ["workload", "what", "ns per run-step", "floor: random numbers", "ratio", "batch"]
     _print("One core, CPU time, environment and 200 checkpoints included", columns, body, right=range(2, 6))
+
+
+def print_neural_bench(found: dict[str, Any]) -> None:
+    """Seeds per second of a batch beside one seed at a time, and below it how busy a GPU was."""
+    columns = ["what", "batch", "seeds per s", "one at a time", "ratio", "target"]
+    speeds = [number(found[name], 3) for name in ("seeds_per_s", "alone_seeds_per_s")]
+    least = f"at least {found['ratio_target']:g}"
+    body = [[found["what"], str(found["batch"]), *speeds, f"{found['ratio']:.2f}", least]]
+    title = f"{found['device']}, torch {found['torch']}: {found['clock']}, median of {found['repeats']}"
+    _print(f"{title}; weights: {found['weights']}", columns, body, right=range(1, 6))
+    print(f"The two log the same within a relative {found['largest_difference']:.1g}.")
+    if found["gpu_busy"] is None:
+        print(found["gpu_note"])
+    else:
+        busy, target = found["gpu_busy"], found["gpu_busy_target"]
+        print(f"The GPU was busy {busy:.0%} of the time while sampling; target {target:.0%}.")
 
 
 def print_bound(means: Sequence[float], answer: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import BadParameter
 from ..requests import load_plugins
-from .options import AsJson, Plugins
+from .options import AsJson, Device, Plugins
 
 __all__ = ["bench", "bound", "doctor", "list_"]
 
@@ -98,19 +98,42 @@ def bound(
 
 def bench(
     only: Annotated[list[str], typer.Option("--only", metavar="NAME", help="Measure only this workload.")] = [],
-    replications: Annotated[int, typer.Option(min=2, help="Replications, played as one batch.")] = 1000,
-    horizon: Annotated[int, typer.Option(min=16, help="Rounds.")] = 10_000,
+    replications: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Replications, played as one batch; default: 1000, of neural jobs 64, or 1024 on a GPU."
+        ),
+    ] = None,
+    horizon: Annotated[int | None, typer.Option(min=16, help="Rounds; default: 10,000.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats; the median counts.")] = 5,
+    neural: Annotated[
+        bool,
+        typer.Option(
+            "--neural", help="Measure neural jobs instead: seeds per second of a batch beside one seed at a time."
+        ),
+    ] = False,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Measure nanoseconds per run-step beside the cost of drawing the random numbers alone.
 
     Example: bandits bench --only W1
     """
+    if neural:
+        if only or horizon is not None:
+            raise BadParameter(f"{'--only' if only else '--horizon'} belongs to simulations, not to --neural")
+        from ..neural.bench import measure_neural
+        from ..tables import print_neural_bench
+
+        found = measure_neural(device=device, replications=replications, repeats=repeats)
+        print(json.dumps(found)) if as_json else print_neural_bench(found)
+        return
+    if device != "auto":
+        raise BadParameter("--device belongs to --neural")
     from ..bench import measure
     from ..tables import print_bench
 
-    rows = measure(only, replications=replications, horizon=horizon, repeats=repeats)
+    rows = measure(only, replications=replications or 1000, horizon=horizon or 10_000, repeats=repeats)
     if as_json:
         print(json.dumps(rows))
     else:

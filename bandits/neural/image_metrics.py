@@ -1,4 +1,8 @@
-"""How near a restored image is to the true one, and samples to a posterior: one number for each sample of a batch."""
+"""How near a restored image is to the true one, and samples to a posterior: one number for each sample of a batch.
+
+LPIPS is left out: its weights would have to be downloaded, and its networks are made for photographs, not for digits of
+8 x 8 pixels.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,9 @@ What came out at 1500 training steps, one network for each series and six replic
 method beats free sampling and a projection at the end by far, fresh noise in the steps (eta = 1) helps, and the paper's
 order holds only in part: PDM is as near to the references as CPS is, and nearer on prices. Nearness is not all,
 though: with the Gaussian prior the exact conditional law itself is further from the references than PDM is.
+
+The smoke size tries the machinery, not the methods: one network for each series of 200 training steps, two replications
+of 8 series, the Gaussian prior on prices only; under a minute of CPU time with training.
 """
 
 from __future__ import annotations
