@@ -63,13 +63,14 @@ def t_tests(differences: FloatArray, alpha: float) -> tuple[FloatArray, FloatArr
     """T tests of mean 0 for the columns of differences (R, m) with R >= 2: mean, its 1 - alpha interval, p, each (m,).
 
     Differences that are all equal leave nothing to estimate a spread from: where they are 0 the p-value is 1, else it
-    is that of the sign test, 2^(1 - R).
+    is that of the sign test, 2^(1 - R). Differences with a NaN among them give NaN throughout.
     """
     from scipy.special import stdtr, stdtrit  # what scipy.stats.ttest_1samp calls, without its 5 ms a test
 
     mean, sd = differences.mean(axis=0), differences.std(axis=0, ddof=1)
     low, high = mean.copy(), mean.copy()
     p = np.where(mean == 0, 1.0, 2.0 ** (1 - len(differences)))
+    p[np.isnan(mean)] = np.nan
     spread = sd > 1e-9 * np.abs(differences).max(axis=0)
     if spread.any():
         df, error = len(differences) - 1, sd[spread] / math.sqrt(len(differences))
