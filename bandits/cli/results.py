@@ -161,11 +161,14 @@ def plot(
 
     Example: bandits plot results/quickstart-20260101T000000Z --kind regret --kind difference --out figures/
     """
+    from ..analysis import load_regret
     from ..plots.files import save_kinds
 
     choices: dict[str, Any] = {"log": log, "band": band, "at": at, "reference": reference, "against": against}
     choices |= {"agents": agents.split(",") if agents else None, "environments": environment or None}
-    drawn, left_out = save_kinds(place, kind, out, skip_damaged=skip_damaged, style=style, width=width, **choices)
+    opened = load_regret(place, skip_damaged=skip_damaged)
+    drawn, left_out = save_kinds(opened, place, kind, out, style=style, width=width, **choices)
+    name_damaged(opened)
     for figure in drawn:
         print(figure.path)
         if style != "default":
@@ -179,9 +182,12 @@ def report(place: RunPlace, skip_damaged: SkipDamaged = False) -> None:
 
     Example: bandits report results/quickstart-20260101T000000Z
     """
-    from ..report import write_report
+    from ..report.write import write_report_of
 
-    print(write_report(place, skip_damaged=skip_damaged))
+    opened = open_logs([place], skip_damaged)
+    written = write_report_of(opened, place)
+    name_damaged(opened)
+    print(written)
 
 
 def watch(

@@ -249,7 +249,7 @@ def test_a_truncated_part_is_named_and_skipped_only_on_request(study, tmp_path, 
         assert "Traceback" not in answer.err
         kept = bandits(command, place, "--skip-damaged")
         assert kept.code == 0, kept.err
-    assert f"skipped, damaged: {part}" in bandits("show", place, "--skip-damaged").err
+        assert f"skipped, damaged: {part}" in kept.err
     rows = bandits("show", place, "--skip-damaged", "--json").json
     assert sorted(row["replications"] for row in rows) == [20, 60, 60, 60, 60, 60]
     compared = bandits("compare", place, "--skip-damaged", "--json").json["pairs"]
@@ -262,11 +262,32 @@ def test_a_flipped_bit_in_the_data_is_named_too(study, tmp_path):
     data = bytearray(part.read_bytes())
     data[len(data) // 3] ^= 1
     part.write_bytes(data)
-    with pytest.raises(RunFolderError, match=f"{part.name} is damaged"):
+    with pytest.raises(RunFolderError, match=f"{part.name} is damaged .*: remove it, then 'bandits resume"):
         load(place).to_pandas()
     log = load(place, skip_damaged=True)
     assert log.to_pandas().groupby("cell")["replication"].nunique().min() == 40
     assert log.damaged == [str(part)]
+    part.unlink()
+    resume(place, SERIAL)
+    assert load(place).to_pandas().equals(load(study).to_pandas()), "what the error said to do mends the run"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_regret_that_is_no_number_is_damage(study, tmp_path, bandits, wrong):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = copy_of(study, tmp_path)
+    part = sorted(place.glob("log/*/*000059.parquet"))[0]
+    table = pq.read_table(part, partitioning=None)
+    regret = table["regret"].to_numpy().copy()
+    regret[-1] = wrong
+    pq.write_table(table.set_column(table.column_names.index("regret"), "regret", pa.array(regret)), part)
+    for command in ("show", "compare", "plot", "report", "export"):
+        answer = bandits(command, place)
+        assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
+        assert f"{part.name} is damaged (its regret is not finite throughout): remove it, then" in answer.err
+    assert sorted(load(place, skip_damaged=True).summary()["replications"]) == [20, 60, 60, 60, 60, 60]
 
 
 def test_an_empty_run_says_what_to_do(study, tmp_path, bandits):
