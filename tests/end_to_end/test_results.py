@@ -373,13 +373,27 @@ def test_what_compare_refuses(study, bandits):
         (["--agents", "ucb2"], "no agent of this run is called 'ucb2'. Did you mean 'ucb1'?"),
         (["--at", "7000"], "round 7000 was not recorded; the nearest checkpoint is 200"),
         (["--agents", "ucb1"], "nothing to compare: no environment has two agents"),
-        (["--environment", "x"], "no environment of this run is called 'x'"),
+        (
+            ["--environment", "x"],
+            "no environment of this run is called 'x'. There are: bernoulli(means=[0.9, 0.5]), "
+            "bernoulli(means=[0.6, 0.5]).",
+        ),
         (["--column", "messages"], "has no column 'messages'"),
     ):
         answer = bandits("compare", study, *options)
         assert answer.code == 2
         assert said in answer.err
         assert answer.err.count("\n") == 1
+
+
+def test_a_comma_inside_a_label_separates_no_names(tmp_path, bandits):
+    agents = [agent("ucb_v", c=c, zeta=1.5) for c in (0.5, 1.5)] + [agent("uniform"), agent("ucb1")]
+    start(STUDY.replace(environments=[EASY], agents=agents, replications=3), tmp_path / "r", SERIAL)
+    first, second = (facts.agent for facts in load(tmp_path / "r").cells[:2])
+    assert "," in first
+    pairs = bandits("compare", tmp_path / "r", "--agents", f"{first},{second}, uniform", "--json").json["pairs"]
+    assert {name for pair in pairs for name in (pair["agent"], pair["other"])} == {first, second, "uniform"}
+    assert bandits("plot", tmp_path / "r", "--agents", first, "--out", tmp_path / "f.png").code == 0
 
 
 def test_compare_prints_every_pair_and_json_holds_the_same(study, bandits):
