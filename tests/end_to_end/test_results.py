@@ -272,6 +272,17 @@ def test_a_flipped_bit_in_the_data_is_named_too(study, tmp_path):
     assert load(place).to_pandas().equals(load(study).to_pandas()), "what the error said to do mends the run"
 
 
+def test_what_is_damaged_inside_one_run_is_read_from_another(study, tmp_path):
+    place = copy_of(study, tmp_path)
+    part = sorted(place.glob("log/*/*000059.parquet"))[0]
+    data = bytearray(part.read_bytes())
+    data[len(data) // 3] ^= 1
+    part.write_bytes(data)
+    log = load([place, study], skip_damaged=True)
+    assert log.summary()["replications"].tolist() == [60] * 6
+    assert log.damaged == [str(part)]
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_a_regret_that_is_no_number_is_damage(study, tmp_path, bandits, wrong):
     import pyarrow as pa
