@@ -341,7 +341,8 @@ class Log:
 
         Returns:
             Columns cell, environment, agent, t, replications, and of each cost its mean, ``<cost>_low`` and
-            ``<cost>_high``; efficient is judged by the means, within each environment.
+            ``<cost>_high``; efficient is judged by the means, within each environment. An agent that shares outside
+            the network has no count of messages: NaN, and so it is neither efficient in them nor beats another.
         """
         from . import answers
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from .cells import CellFacts
 from .comparison import LARGER_IS_BETTER, Comparison, Sample, compare_samples, verdict_line
-from .errors import BadParameter, NotLogged
+from .errors import BadParameter, NotLogged, UnknownName
 from .protocol import FloatArray, IntArray
+from .registry import lookup
 from .sequential import judge
 from .significance import gaps
 from .statistics import (
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from .analysis import Log
 
-__all__ = ["allocation", "best", "bound", "comparisons", "pareto", "slope", "summary", "verdicts"]
+__all__ = ["allocation", "best", "bound", "comparisons", "messages_uncounted", "pareto", "slope", "summary", "verdicts"]
 
 NAN = float("nan")
 
@@ -249,7 +250,10 @@ def pareto(log: Log, x: str, y: str, at: int | None, level: float) -> pd.DataFra
             if cost == "seconds":
                 row |= {cost: facts.seconds, f"{cost}_low": NAN, f"{cost}_high": NAN}
                 continue
-            found = mean_interval(log.values(facts, cost, t)[1], level)
+            values = log.values(facts, cost, t)[1]
+            if cost == "messages" and messages_uncounted(facts):
+                values = np.full_like(values, np.nan)
+            found = mean_interval(values, level)
             row |= {cost: float(found.mean), f"{cost}_low": float(found.low), f"{cost}_high": float(found.high)}
             row["replications"] = found.replications
         rows.append(row)
@@ -260,6 +264,17 @@ def pareto(log: Log, x: str, y: str, at: int | None, level: float) -> pd.DataFra
             row["efficient"] = bool(wins)
     columns = ["cell environment agent t replications", *(f"{c} {c}_low {c}_high" for c in (x, y)), "efficient"]
     return _frame(rows, " ".join(columns))
+
+
+def messages_uncounted(facts: CellFacts) -> bool:
+    """Whether the agent declares that its learners share outside the network, so that its 0 messages are no cost.
+
+    An agent that is not registered here, such as one of a plugin, declares nothing.
+    """
+    try:
+        return bool(getattr(lookup("agent", facts.agent_name).target, "shares_outside_network", False))
+    except UnknownName:
+        return False
 
 
 def verdicts(log: Log) -> pd.DataFrame | None:

@@ -230,7 +230,9 @@ def choose(
         known: set[str] = set().union(*(_names(facts, kind) for facts in cells))
         for name in asked:
             if name not in known:
-                raise BadParameter(f"no {kind} of this run is called '{name}'.{did_you_mean(name, known)}")
+                there = ", ".join(dict.fromkeys(getattr(facts, kind) for facts in cells))
+                remedy = did_you_mean(name, known) or f" There are: {there}."
+                raise BadParameter(f"no {kind} of this run is called '{name}'.{remedy}")
         chosen = [facts for facts in chosen if _names(facts, kind) & set(asked)]
     return chosen
 

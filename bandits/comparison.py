@@ -99,6 +99,8 @@ class Comparison:
             return f"{self.agent} and {self.other} cannot be compared: {pairs}"
         when = self.when or f"{'T' if self.at_horizon else 't'} = {whole(self.t)}"
         what = f"{self.column} at {when}"
+        if math.isnan(self.gain):
+            return f"{self.agent} and {self.other} cannot be compared: {what} is NaN in some replications; {pairs}"
         if self.gain == 0 and self.p == 1:
             return f"{self.agent} and {self.other} are equal: the same {what} throughout; {pairs}"
         gain, low, high = with_error(self.gain, self.low, self.high)

@@ -67,11 +67,19 @@ class RunFolderError(UsageError):
 
 
 class DamagedPart(RunFolderError):
-    """A log file of a run is truncated, was changed, or is not what its name says."""
+    """A log file of a run is truncated, was changed, or is not what its name says.
 
-    def __init__(self, place: str, path: str, reason: str) -> None:
+    Args:
+        place: Run folder.
+        path: The file in it.
+        reason: What is wrong.
+        inside: Whether its end says that it is whole, so that `resume`, which reads no more of it, would keep it.
+    """
+
+    def __init__(self, place: str, path: str, reason: str, *, inside: bool = False) -> None:
         super().__init__(
-            f"{place}/{path} is damaged ({reason}): 'bandits resume {place}' plays its replications again; "
+            f"{place}/{path} is damaged ({reason}): {'remove it, then ' if inside else ''}'bandits resume {place}' "
+            "plays its replications again; "
             "--skip-damaged (in Python: load(..., skip_damaged=True)) goes on without them"
         )
         self.path = path

@@ -55,17 +55,17 @@ class Reader:
             replications = np.unique(table["replication"].to_numpy()).astype(np.int64)
             yield replications, table if columns is None else table.select(list(columns))
         covered = np.zeros(0, dtype=np.int64)
-        for i, folder in enumerate(self.folders):
+        for folder in self.folders:
+            read = [covered]
             for part in self._parts(folder, cell):
                 replications = np.arange(part.first, part.last + 1)
                 fresh = ~np.isin(replications, covered) if covered.size else np.ones(part.count, dtype=bool)
                 if not fresh.any() or (found := self._read(folder, part, columns)) is None:
                     continue
                 rows = found if fresh.all() else found.filter(np.repeat(fresh, found.num_rows // part.count))
+                read.append(replications[fresh])
                 yield replications[fresh], rows
-            if i + 1 < len(self.folders):
-                ranges = [np.arange(part.first, part.last + 1) for part in folder.parts(cell)]
-                covered = np.unique(np.concatenate([covered, *ranges]))
+            covered = np.concatenate(read)
 
     def blocks(self, facts: CellFacts, column: str) -> Iterator[tuple[IntArray, Any]]:
         """The same as arrays: replications (r,) and values (r, C), or (r, C, K) of a column of lists.

@@ -70,7 +70,7 @@ def compare(
     if not isinstance(opened, Log):
         if environment:
             raise BadParameter("--environment belongs to agents on environments, and this run is of neural trials")
-        found = opened.select(agents.split(",") if agents else None).comparisons(column, at, alpha=alpha)
+        found = opened.select(listed(agents)).comparisons(column, at, alpha=alpha)
         name_damaged(opened)
         if as_json:
             print(json.dumps({"pairs": as_records([one.as_row() for one in found])}))
@@ -78,7 +78,7 @@ def compare(
             print_comparisons(found, None)
         return
     column = column or "regret"
-    chosen = opened.select(agents.split(",") if agents else None, environment)
+    chosen = opened.select(listed(agents), environment)
     found = chosen.comparisons(at, column=column, alpha=alpha)
     best = chosen.best(at, column) if len({facts.noise for facts in chosen.cells}) == 1 else None
     verdicts = opened.verdicts()
@@ -161,11 +161,14 @@ def plot(
 
     Example: bandits plot results/quickstart-20260101T000000Z --kind regret --kind difference --out figures/
     """
+    from ..analysis import load_regret
     from ..plots.files import save_kinds
 
     choices: dict[str, Any] = {"log": log, "band": band, "at": at, "reference": reference, "against": against}
-    choices |= {"agents": agents.split(",") if agents else None, "environments": environment or None}
-    drawn, left_out = save_kinds(place, kind, out, skip_damaged=skip_damaged, style=style, width=width, **choices)
+    choices |= {"agents": listed(agents), "environments": environment or None}
+    opened = load_regret(place, skip_damaged=skip_damaged)
+    drawn, left_out = save_kinds(opened, place, kind, out, style=style, width=width, **choices)
+    name_damaged(opened)
     for figure in drawn:
         print(figure.path)
         if style != "default":
@@ -179,9 +182,12 @@ def report(place: RunPlace, skip_damaged: SkipDamaged = False) -> None:
 
     Example: bandits report results/quickstart-20260101T000000Z
     """
-    from ..report import write_report
+    from ..report.write import write_report_of
 
-    print(write_report(place, skip_damaged=skip_damaged))
+    opened = open_logs([place], skip_damaged)
+    written = write_report_of(opened, place)
+    name_damaged(opened)
+    print(written)
 
 
 def watch(
@@ -202,6 +208,20 @@ def open_logs(places: list[str], skip_damaged: bool) -> Any:
     from ..analysis import load
 
     return load(places, skip_damaged=skip_damaged)
+
+
+def listed(names: str | None) -> list[str] | None:
+    """Names separated by commas; those inside brackets belong to a label, such as ``lin_ts(ridge=1, sd=0.5)``."""
+    if not names:
+        return None
+    found, depth = [""], 0
+    for letter in names:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth <= 0:
+            found.append("")
+        else:
+            found[-1] += letter
+    return [name.strip() for name in found]
 
 
 def name_damaged(opened: Log | NeuralLog) -> None:

@@ -76,8 +76,14 @@ def at_round(values: FloatArray, kind: str) -> tuple[Any, Any, Any]:
 
 
 def draw_band(panel: Any, band: Band, i: int, label: str) -> None:
-    """Line and band of the i-th agent, with no more points than can be seen."""
+    """Line and band of the i-th agent, with no more points than can be seen; at a single round a point with its bar."""
     style, kept = line_style(i), thinned(band.t.size)
+    if band.t.size == 1:
+        ends = np.abs(np.array([band.low, band.high]) - band.middle)
+        look = {"color": style["color"], "linestyle": "none", "capsize": 3, "elinewidth": 1.0} | marker(i)
+        error = ends if np.isfinite(ends).all() else None
+        panel.errorbar(band.t, band.middle, yerr=error, label=plain_text(label), **look)
+        return
     spread = {}
     if current().marked:  # along the curve, each agent's at other places
         spread = marker(i) | {"markevery": (0.14 * (0.1 + 0.618 * i % 1), 0.14)}

@@ -123,7 +123,7 @@ def _draw_panel(panel: Any, other: CellFacts, pairs: list[tuple[CellFacts, Band]
         panel.set_xlim(other.checkpoints[0], other.checkpoints[-1])
     panel.set_xlabel("round t")
     panel.set_ylabel(wrapped(f"regret minus that of {other.agent}", 40) + "\n(above 0: worse; below: better)")
-    least = min((float(np.nanmin(np.fmin(band.low, band.middle))) for _, band in pairs), default=0.0)
+    least = min([0.0, *(float(np.nanmin(np.fmin(band.low, band.middle))) for _, band in pairs)])  # 0 stays in view
     limit_height(
         panel, {facts.agent: band.middle for facts, band in pairs}, least=0.1 * -least, lowest=1.08 * least, wide=0.6
     )

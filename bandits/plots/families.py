@@ -64,10 +64,7 @@ def families(opened: Log, target: str) -> Families:
     """
     kind, owner, parameter = _meant(opened.cells, target)
     places = [_place(facts, opened.cells, kind, owner, parameter) for facts in opened.cells]
-    of_family: dict[str, set[str]] = {}
-    for place in places:
-        if place.value is not None:
-            of_family.setdefault(place.family(kind), set()).add(json.dumps(place.value))
+    of_family = _of_family(places, kind)
     if max(map(len, of_family.values()), default=0) < 2:
         only = sorted(set().union(*of_family.values())) if of_family else []
         raise BadParameter(_not_varied(opened.cells, target, kind, parameter, only))
@@ -85,6 +82,26 @@ def shown_value(value: Any) -> str:
     """A parameter's value as a label shows it."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 24 else text[:20] + " ..."
+
+
+def _of_family(places: Sequence[Place], kind: str) -> dict[str, set[str]]:
+    """The values of a parameter, as JSON, within each family: it varies where one has two."""
+    found: dict[str, set[str]] = {}
+    for place in places:
+        if place.value is not None:
+            found.setdefault(place.family(kind), set()).add(json.dumps(place.value))
+    return found
+
+
+def _axes(cells: Sequence[CellFacts]) -> list[str]:
+    """The parameters that make an axis, such as ``agent.c``: those that only differ from agent to agent do not."""
+    found = []
+    for target in varied(cells):
+        kind, _, parameter = target.partition(".")
+        places = [_place(facts, cells, kind, "", parameter) for facts in cells]
+        if any(len(values) > 1 for values in _of_family(places, kind).values()):
+            found.append(target)
+    return found
 
 
 def _name(facts: CellFacts, kind: str) -> str:
@@ -110,10 +127,10 @@ def _meant(cells: Sequence[CellFacts], target: str) -> tuple[str, str, str]:
     known = [f"{kind}.{name}" for kind in ("environment", "agent") for f in cells for name in _parameters(f, kind)]
     owned = [f"{_name(f, kind)}.{n}" for kind in ("environment", "agent") for f in cells for n in _parameters(f, kind)]
     if target not in known and target not in owned:
-        differing = ", ".join(varied(cells)) or "none"
+        axes = _axes(cells)
         raise BadParameter(
             f"no environment or agent of this run has the parameter '{target}'."
-            f"{did_you_mean(target, [*varied(cells), *known, *owned])} Those that vary: {differing}."
+            f"{did_you_mean(target, [*axes, *known, *owned])} Those that vary: {', '.join(axes) or 'none'}."
         )
     first, _, parameter = target.partition(".")
     if target in known:
@@ -146,7 +163,7 @@ def _label(facts: CellFacts, alike: Sequence[CellFacts], kind: str, parameter: s
 
 def _not_varied(cells: Sequence[CellFacts], target: str, kind: str, parameter: str, values: Sequence[str]) -> str:
     """Why there is no curve, and what to do."""
-    elsewhere = [name for name in varied(cells) if name != f"{kind}.{parameter}"]
+    elsewhere = [name for name in _axes(cells) if name != f"{kind}.{parameter}"]
     name = next(_name(facts, kind) for facts in cells if parameter in _parameters(facts, kind))
     vary = f"; what varies: {', '.join(elsewhere)}" if elsewhere else ""
     much = f"is {values[0]} throughout" if len(values) == 1 else f"takes one value for each {kind}"

@@ -66,16 +66,18 @@ def save(
 
 
 def save_kinds(
+    opened: Log,
     place: str | Path,
     kinds: Sequence[str],
     out: Path | None = None,
     *,
-    skip_damaged: bool = False,
     style: str = "default",
     width: str | None = None,
     **choices: Any,
 ) -> tuple[list[Saved], list[str]]:
-    """Save several kinds: "all" stands for those that the run holds. Each takes those of the choices that it can.
+    """Save several kinds of a log: "all" stands for those that it holds. Each takes those of the choices that it can.
+
+    ``place`` is where the log came from; the other arguments are those of `save`.
 
     Returns:
         The figures, and why kinds that only "all" asked for are not among them.
@@ -84,7 +86,6 @@ def save_kinds(
         BadParameter: No kind asked for takes one of the choices, or several figures would go into one file.
         NotLogged: The run does not hold a kind that was asked for by name, or none at all.
     """
-    opened = load_regret(place, skip_damaged=skip_damaged)
     names = list(dict.fromkeys(kinds_for(opened) if "all" in kinds else kinds))
     if len(names) > 1 and out is not None and out.suffix:
         raise BadParameter(f"{len(names)} figures do not go into the one file {out}: give --out a folder")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis import Log
-from ..cells import CellFacts
-from ..errors import NotLogged, RunFolderError, UnknownName
-from ..registry import lookup
+from ..answers import messages_uncounted
+from ..errors import NotLogged, RunFolderError
 from .bands import at_round, check_band, explained
 from .panels import Grid, log_axes
 from .style import current, line_style, marker, plain_text
@@ -51,7 +50,9 @@ def draw_messages(
     if not cells:
         raise NotLogged("nobody exchanges messages where one learner plays alone")
     labels = list(dict.fromkeys(facts.agent for facts in cells))
-    names = {facts.agent: f"{facts.agent} ({UNCOUNTED})" if _uncounted(facts) else facts.agent for facts in cells}
+    names = {
+        facts.agent: f"{facts.agent} ({UNCOUNTED})" if messages_uncounted(facts) else facts.agent for facts in cells
+    }
     grid = Grid.of(list(dict.fromkeys(facts.environment for facts in cells)), names.values())
     most, farthest = 0, 1.0
     for facts in cells:
@@ -60,7 +61,7 @@ def draw_messages(
             continue
         most = max(most, len(regret))
         messages = opened.values(facts, "messages", facts.checkpoint(at))[1].mean()
-        place = None if _uncounted(facts) else float(messages)
+        place = None if messages_uncounted(facts) else float(messages)
         farthest = max(farthest, place or 0.0)
         _draw(grid.panels[facts.environment], labels.index(facts.agent), names[facts.agent], place, regret, band)
     if not most:
@@ -92,11 +93,3 @@ def _draw(panel: Any, i: int, name: str, messages: float | None, regret: Any, ba
     error = None if np.isnan(low) else [[middle - low], [high - middle]]
     look = {"markersize": 6} | marker(i) | {"color": style["color"], "linestyle": "none", "capsize": 3}
     panel.errorbar([messages], [middle], yerr=error, label=plain_text(name), **look)
-
-
-def _uncounted(facts: CellFacts) -> bool:
-    """Whether the agent says that its learners share outside the network; an unknown agent does not."""
-    try:
-        return bool(getattr(lookup("agent", facts.agent_name).target, "shares_outside_network", False))
-    except UnknownName:
-        return False

@@ -77,7 +77,13 @@ def _draw_panel(panel: Any, cells: Sequence[CellFacts], bands: dict[str, Band], 
         theory[line.name] = float(value[-1])
         dashes = BOUND_DASHES[k % len(BOUND_DASHES)]
         panel.plot(
-            t, value, color="black", linestyle=dashes, linewidth=0.75 * current().line, label=bound_name(line, k)
+            t,
+            value,
+            color="black",
+            linestyle=dashes,
+            linewidth=0.75 * current().line,
+            marker="_" if t.size == 1 else None,  # a line needs two rounds
+            label=bound_name(line, k),
         )
     panel.set_xlabel("round t")
     panel.set_ylabel("cumulative regret" if cells[0].n_learners is None else "cumulative regret of all learners")

@@ -12,7 +12,7 @@ from ..store import RunFolder
 from .page import INTERACTIVE, build_page
 from .trials import build_neural_page, neural_figures
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_report_of"]
 
 
 def write_report(place: str | Path, *, skip_damaged: bool = False) -> str:
@@ -25,7 +25,11 @@ def write_report(place: str | Path, *, skip_damaged: bool = False) -> str:
         DamagedPart: A log file is damaged, and damaged files are not skipped.
         RunFolderError: There is no such run, or it cannot be written to.
     """
-    opened = load(place, skip_damaged=skip_damaged)
+    return write_report_of(load(place, skip_damaged=skip_damaged), place)
+
+
+def write_report_of(opened: Log | NeuralLog, place: str | Path) -> str:
+    """Write the report of a log that was opened from a place: see `write_report`."""
     folder: RunFolder | None = opened.folder
     if folder is None:
         raise UsageError(f"{place} stands for {len(opened.folders)} runs; a report is of one run")

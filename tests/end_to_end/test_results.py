@@ -249,7 +249,7 @@ def test_a_truncated_part_is_named_and_skipped_only_on_request(study, tmp_path, 
         assert "Traceback" not in answer.err
         kept = bandits(command, place, "--skip-damaged")
         assert kept.code == 0, kept.err
-    assert f"skipped, damaged: {part}" in bandits("show", place, "--skip-damaged").err
+        assert f"skipped, damaged: {part}" in kept.err
     rows = bandits("show", place, "--skip-damaged", "--json").json
     assert sorted(row["replications"] for row in rows) == [20, 60, 60, 60, 60, 60]
     compared = bandits("compare", place, "--skip-damaged", "--json").json["pairs"]
@@ -262,11 +262,43 @@ def test_a_flipped_bit_in_the_data_is_named_too(study, tmp_path):
     data = bytearray(part.read_bytes())
     data[len(data) // 3] ^= 1
     part.write_bytes(data)
-    with pytest.raises(RunFolderError, match=f"{part.name} is damaged"):
+    with pytest.raises(RunFolderError, match=f"{part.name} is damaged .*: remove it, then 'bandits resume"):
         load(place).to_pandas()
     log = load(place, skip_damaged=True)
     assert log.to_pandas().groupby("cell")["replication"].nunique().min() == 40
     assert log.damaged == [str(part)]
+    part.unlink()
+    resume(place, SERIAL)
+    assert load(place).to_pandas().equals(load(study).to_pandas()), "what the error said to do mends the run"
+
+
+def test_what_is_damaged_inside_one_run_is_read_from_another(study, tmp_path):
+    place = copy_of(study, tmp_path)
+    part = sorted(place.glob("log/*/*000059.parquet"))[0]
+    data = bytearray(part.read_bytes())
+    data[len(data) // 3] ^= 1
+    part.write_bytes(data)
+    log = load([place, study], skip_damaged=True)
+    assert log.summary()["replications"].tolist() == [60] * 6
+    assert log.damaged == [str(part)]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_regret_that_is_no_number_is_damage(study, tmp_path, bandits, wrong):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = copy_of(study, tmp_path)
+    part = sorted(place.glob("log/*/*000059.parquet"))[0]
+    table = pq.read_table(part, partitioning=None)
+    regret = table["regret"].to_numpy().copy()
+    regret[-1] = wrong
+    pq.write_table(table.set_column(table.column_names.index("regret"), "regret", pa.array(regret)), part)
+    for command in ("show", "compare", "plot", "report", "export"):
+        answer = bandits(command, place)
+        assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
+        assert f"{part.name} is damaged (its regret is not finite throughout): remove it, then" in answer.err
+    assert sorted(load(place, skip_damaged=True).summary()["replications"]) == [20, 60, 60, 60, 60, 60]
 
 
 def test_an_empty_run_says_what_to_do(study, tmp_path, bandits):
@@ -352,13 +384,27 @@ def test_what_compare_refuses(study, bandits):
         (["--agents", "ucb2"], "no agent of this run is called 'ucb2'. Did you mean 'ucb1'?"),
         (["--at", "7000"], "round 7000 was not recorded; the nearest checkpoint is 200"),
         (["--agents", "ucb1"], "nothing to compare: no environment has two agents"),
-        (["--environment", "x"], "no environment of this run is called 'x'"),
+        (
+            ["--environment", "x"],
+            "no environment of this run is called 'x'. There are: bernoulli(means=[0.9, 0.5]), "
+            "bernoulli(means=[0.6, 0.5]).",
+        ),
         (["--column", "messages"], "has no column 'messages'"),
     ):
         answer = bandits("compare", study, *options)
         assert answer.code == 2
         assert said in answer.err
         assert answer.err.count("\n") == 1
+
+
+def test_a_comma_inside_a_label_separates_no_names(tmp_path, bandits):
+    agents = [agent("ucb_v", c=c, zeta=1.5) for c in (0.5, 1.5)] + [agent("uniform"), agent("ucb1")]
+    start(STUDY.replace(environments=[EASY], agents=agents, replications=3), tmp_path / "r", SERIAL)
+    first, second = (facts.agent for facts in load(tmp_path / "r").cells[:2])
+    assert "," in first
+    pairs = bandits("compare", tmp_path / "r", "--agents", f"{first},{second}, uniform", "--json").json["pairs"]
+    assert {name for pair in pairs for name in (pair["agent"], pair["other"])} == {first, second, "uniform"}
+    assert bandits("plot", tmp_path / "r", "--agents", first, "--out", tmp_path / "f.png").code == 0
 
 
 def test_compare_prints_every_pair_and_json_holds_the_same(study, bandits):

@@ -16,7 +16,9 @@ import pytest
 
 from bandits import Experiment, Streams, agent, environment, load, simulate
 from bandits.agents import GosineContextUnaware
+from bandits.analysis import Log
 from bandits.errors import BadParameter, NotLogged, UnsupportedProblem
+from bandits.jobs import SimulationJob
 from bandits.network import Design
 from bandits.plots import draw_messages, draw_regret, draw_spreading, kinds_for
 from bandits.runs import start, verify
@@ -261,6 +263,18 @@ def test_what_is_shared_outside_the_network_is_not_drawn_as_free_of_messages():
     alone = simulate(env, agent("isolated_ucb"), horizon=100, replications=4)
     (point,) = draw_messages(alone).axes[0].containers
     assert point.lines[0].get_xdata() == [0], "these learners do without messages"
+
+
+def test_what_is_shared_outside_the_network_beats_nobody_in_messages():
+    env, agents = small().environments[0], [agent("isolated_ucb"), agent("centralised_ucb")]
+    experiment = Experiment(name="shared", environments=[env], agents=agents, horizon=200, replications=4)
+    cells = experiment.cells()
+    log = Log.in_memory(cells, {cell.key: SimulationJob(cell).run(0, 4) for cell in cells})
+    costs = log.pareto("messages", "regret").set_index("agent")
+    assert costs["regret"]["centralised_ucb"] < costs["regret"]["isolated_ucb"], "it would win if it sent 0 messages"
+    assert costs["messages"].tolist() == pytest.approx([0, np.nan], nan_ok=True)
+    assert costs["efficient"].tolist() == [True, False]
+    assert log.pareto("seconds", "regret")["regret"].notna().all(), "its regret stays what it is"
 
 
 def test_figures_of_populations_need_one():

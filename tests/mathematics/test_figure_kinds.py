@@ -266,6 +266,8 @@ def test_a_parameter_of_several_agents_at_one_value_each_does_not_vary():
     log = play(Experiment(name="e", environments=[env], agents=agents, horizon=20, replications=3))
     with pytest.raises(BadParameter, match=r"agent\.c takes one value for each agent: run with --sweep"):
         draw(log, against="agent.c")
+    with pytest.raises(BadParameter, match="Those that vary: none"):
+        draw(log, against="agent.cc")
 
 
 # Bands, axes and choices

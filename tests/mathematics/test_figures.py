@@ -10,7 +10,8 @@ from scipy import stats
 
 from bandits import Bound, Experiment, Log, Streams, agent, environment, load, register_environment, simulate
 from bandits.errors import BadParameter, NotLogged
-from bandits.plots import draw_allocation, draw_ratio, draw_regret
+from bandits.jobs import SimulationJob
+from bandits.plots import draw_allocation, draw_difference, draw_ratio, draw_regret
 from bandits.plots.style import bar_style, line_style
 from bandits.runs import start
 from bandits.scheduler import Settings
@@ -234,6 +235,26 @@ def test_curves_that_hide_each_other_are_named():
     cells = experiment.cells()
     log = Log.in_memory(cells, {cell.key: SimulationJob(cell).run(0, 4) for cell in cells})
     assert "same curve: pooled_ucb, control" in notes(panel(draw_regret(log), "alone"))
+
+
+def test_at_a_single_round_there_are_points_with_bars_and_a_mark_for_the_bound():
+    agents = [agent("ucb1"), agent("uniform")]
+    easy = environment("bernoulli", means=[0.9, 0.2])
+    experiment = Experiment(
+        name="end", environments=[easy], agents=agents, horizon=200, replications=8, checkpoints=[200]
+    )
+    cells = experiment.cells()
+    log = Log.in_memory(cells, {cell.key: SimulationJob(cell).run(0, 8) for cell in cells})
+    (panel,) = draw_regret(log).axes
+    for container, facts in zip(panel.containers, log.cells, strict=True):
+        point, _, (bar,) = container.lines
+        _, values = log.values(facts)
+        assert point.get_ydata() == pytest.approx(values.mean(axis=0))
+        assert bar.get_segments()[0][:, 1] == pytest.approx(interval(values[:, 0]))
+    (bound,) = [line for line in panel.lines if line.get_color() == "black"]
+    assert bound.get_marker() == "_", "a line of one point would not be seen"
+    (panel,) = draw_difference(log).axes
+    assert panel.get_ylim()[0] <= 0, "the line of no difference is in view"
 
 
 def test_44_agents_look_different_and_neighbours_do_without_colours():

@@ -10,7 +10,7 @@ from scipy import stats
 
 from bandits.comparison import Sample, compare_samples
 from bandits.errors import BadParameter
-from bandits.significance import gaps, holm, independent_test, paired_test, power, replications_needed
+from bandits.significance import gaps, holm, independent_test, paired_test, power, replications_needed, t_tests
 from bandits.statistics import (
     chance_of_least_mean,
     efficient,
@@ -120,6 +120,18 @@ def test_the_paired_test_is_scipys(rng):
     assert found.p == pytest.approx(expected.pvalue)
     assert (found.low, found.high) == pytest.approx(expected.confidence_interval(0.9))
     assert found.effect_size == pytest.approx((b - a).mean() / (b - a).std(ddof=1))
+
+
+def test_a_difference_that_is_no_number_separates_nothing(rng):
+    values = rng.normal(size=(20, 2))
+    values[3, 1] = np.nan
+    mean, low, high, p = t_tests(values, 0.05)
+    assert np.isnan([mean[1], low[1], high[1], p[1]]).all()
+    assert p[0] == pytest.approx(stats.ttest_1samp(values[:, 0], 0.0).pvalue)
+    samples = [Sample(name, "0", np.arange(20), column) for name, column in zip("ab", values.T, strict=True)]
+    (found,) = compare_samples("e", samples, t=9, horizon=9, column="cost", alpha=0.05, level=0.95)
+    assert not found.separated
+    assert found.line.endswith("cannot be compared: cost at T = 9 is NaN in some replications; 20 paired replications")
 
 
 def test_the_independent_test_is_scipys(rng):
