@@ -70,7 +70,7 @@ def test_the_scale_comes_from_the_noise_or_from_half_the_interval():
     np.testing.assert_array_equal(ThompsonGaussian(bounded, streams, scale=2.0).scale, [2.0, 2.0])
     with pytest.raises(UnsupportedProblem, match="pass scale="):
         ThompsonGaussian(Problem(n_arms=2), streams)
-    with pytest.raises(ValueError, match="scale must be positive, got -1"):
+    with pytest.raises(ValueError, match="scale must be positive and at most 1e75, got -1"):
         ThompsonGaussian(bounded, streams, scale=-1.0)
 
 
