@@ -8,6 +8,12 @@ import pytest
 
 if importlib.util.find_spec("torch") is None:  # the extra `neural` is not installed
     collect_ignore_glob = ["test_*.py"]
+else:
+    import torch
+
+    torch.set_num_threads(
+        1
+    )  # as in a worker: two threads that wait for each other on a busy machine take 100 times as long
 
 TRIAL = '''
 import os, pathlib, time
