@@ -365,6 +365,7 @@ def test_bad_input_is_refused_before_the_network_is_asked(method, constraints, s
     [
         (cps, {"gamma_schedule": "soft"}, "gamma_schedule must be"),
         (cps, {"gamma_schedule": "linear_k", "k": 0}, "k must be positive"),
+        (cps, {"penalty": "soft"}, "penalty must be one of sq_dist, hinge, sq_residual, got 'soft'"),
         (diff_time, {"rho": -1.0}, "rho"),
         (cop, {"seeds": torch.zeros(2, 2), "realism": -1.0}, "realism"),
         (rejection, {"tries": 0}, "tries"),
