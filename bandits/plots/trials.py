@@ -21,6 +21,7 @@ __all__ = ["draw_kept", "draw_steps"]
 
 MOST_ROWS = 40  # pictures are for looking at; the tensors are all in the run folder
 MOST_COLUMNS = 8
+DASHES = {"solid": "-", "dashed": "--", "dotted": ":", "dash-dotted": "-."}
 
 
 def draw_steps(opened: NeuralLog) -> Figure:
@@ -78,7 +79,7 @@ def draw_kept(opened: NeuralLog) -> Figure:
     figure, axes = _panels(len(rows), columns, (1.0, 1.0) if images else (2.0, 1.2))
     for line, (label, kept) in zip(axes, rows, strict=True):
         _draw_row(line, kept)
-        line[0].set_ylabel(wrapped(label, 28), rotation=0, ha="right", va="center", fontsize=7)
+        line[0].set_ylabel(wrapped(label + _dashes_in_words(kept), 28), rotation=0, ha="right", va="center", fontsize=7)
     if len(found) > len(rows):
         figure.supxlabel(f"{len(rows)} of {len(found)} rows; the run folder has them all", fontsize=7)
     return figure
@@ -115,12 +116,19 @@ def _draw_series(axis: Any, series: NDArray[np.float64]) -> None:
     """Draw (L, C) with its scale; where there are few, each has dashes of its own, in their order."""
     from matplotlib.ticker import MaxNLocator
 
-    dashes = ("-", "--", ":", "-.") if 1 < series.shape[1] <= 4 else ("-",) * series.shape[1]
+    dashes = tuple(DASHES.values()) if 1 < series.shape[1] <= len(DASHES) else ("-",) * series.shape[1]
     for values, dash in zip(series.T, dashes, strict=False):
         axis.plot(values, dash, linewidth=0.8)
     axis.set_xticks([0, max(1, len(series) - 1)])
     axis.yaxis.set_major_locator(MaxNLocator(2))
     axis.tick_params(labelsize=6, length=2)
+
+
+def _dashes_in_words(kept: Mapping[int, NDArray[np.float64]]) -> str:
+    """Which line is which, where a panel has a few: " (solid, dashed)"."""
+    tensor = next(iter(kept.values()))
+    several = tensor.ndim == 2 and 1 < tensor.shape[1] <= len(DASHES)
+    return f" ({', '.join(list(DASHES)[: tensor.shape[1]])})" if several else ""
 
 
 def _image(tensor: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -76,3 +76,5 @@ def test_two_series_of_one_panel_differ_by_their_dashes():
     trials._draw_row(axes[0], {0: np.arange(6.0).reshape(3, 2)})
     assert [line.get_linestyle() for line in axes[0, 0].lines] == ["-", "--"]
     assert len(axes[0, 0].get_yticks()) > 0
+    assert trials._dashes_in_words({0: np.zeros((3, 2))}) == " (solid, dashed)"
+    assert trials._dashes_in_words({0: np.zeros((1, 4, 4))}) == trials._dashes_in_words({0: np.zeros((3, 9))}) == ""
