@@ -348,6 +348,13 @@ class Never:
             InfeasibleError,
             "exclude each other: box, row 3 of 4; box, row 4 of 4; equality",
         ),
+        (
+            lambda: Constraints((2, 1), [sets.value_at((2, 1), 1, 1.0), sets.value_at((2, 1), 1, 2.0)]),
+            1,
+            {},
+            InfeasibleError,
+            "exclude each other: value of channel 0 at time 1; value of channel 0 at time 1",
+        ),
         (lambda: Constraints((2,), [sets.convex(lambda x: x[0] ** 2 >= 1)]), 1, {}, ConstraintError, "not convex"),
         (lambda: Constraints((2,), [sets.equality((2,), [[1.0, 0]], torch.zeros(3, 1))]), 2, {}, ShapeError, "3 samp"),
         (lambda: FIRST_IS, 1, {"steps": 0}, ScheduleError, "steps"),
