@@ -95,6 +95,25 @@ def test_what_does_not_fit_is_refused_in_one_line(bandits, walks, option, says):
     assert len(answer.err.strip().splitlines()) == 1
 
 
+def test_some_trials_are_picked_at_the_smoke_size_too(bandits, plugin, walks, tmp_path):
+    text = (
+        Path(walks).read_text()
+        + """
+register_experiment(
+    NeuralExperiment(
+        name="both", trials=[trial("walk"), trial("wants_gpu")], replications=10,
+        smoke={"replications": 2, "wants_gpu.steps": 2, "walk.steps": 3},
+    )
+)
+"""
+    )
+    both = plugin(text, "both.py")
+    for name, size in (("walk", ("walk(steps=3)", 2)), ("wants_gpu", ("wants_gpu(steps=2)", 2))):
+        answer = bandits("run", "both", "--plugin", both, "--smoke", "--only", name, "--out", tmp_path / name)
+        assert answer.code == 0, answer.err
+        assert [(facts.trial, facts.replications) for facts in load(tmp_path / name).trials] == [size]
+
+
 def test_full_belongs_to_neural_experiments(bandits):
     assert "--full belongs to neural experiments" in bandits("run", "quickstart", "--full").err
 
