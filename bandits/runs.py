@@ -46,6 +46,7 @@ class Run:
         failures: What failed.
         interrupted: Whether it was stopped early.
         wall_s: Wall seconds of this call.
+        waiting: Keys of cells that did not run, for a cell that they need failed.
     """
 
     place: str
@@ -53,6 +54,7 @@ class Run:
     failures: list[Failure]
     interrupted: bool
     wall_s: float
+    waiting: Sequence[str] = ()
 
 
 def start(
@@ -235,11 +237,12 @@ def _run(
             folder.write_facts(facts)
             last_written[0] = time.monotonic()
 
-    outcome = Outcome()
+    outcome, waiting = Outcome(), list[str]()
     try:
         for jobs in experiment.stages(cells, settings, batch):
             before_it, failed = outcome, {failure.cell for failure in outcome.failures}
-            jobs = [job for job in jobs if not failed & set(getattr(job, "requires", ()))]
+            waiting += [job.key for job in jobs if failed & set(getattr(job, "requires", ()))]
+            jobs = [job for job in jobs if job.key not in waiting]
             stage = run_jobs(jobs, folder, settings, progress, lambda now: note(before_it.followed_by(now)))  # noqa: B023
             outcome = outcome.followed_by(stage)
             if outcome.interrupted:
@@ -258,7 +261,7 @@ def _run(
     wall_s = time.monotonic() - begun
     facts.update(finished=_utc(), wall_s=wall_s, backend=outcome.backend, workers=settings.worker_count)
     note(outcome, now=True)
-    return Run(folder.place, cells, outcome.failures, outcome.interrupted, wall_s)
+    return Run(folder.place, cells, outcome.failures, outcome.interrupted, wall_s, waiting)
 
 
 def _merge_timing(before: dict[str, dict[str, Any]], outcome: Outcome) -> dict[str, dict[str, Any]]:

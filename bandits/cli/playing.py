@@ -237,7 +237,7 @@ def declare_trials(
     from ..neural.sizes import sized
 
     need_torch(f"experiment '{declared.name}'")
-    declared, remark = sized(choose_trials(declared, only), settings, smoke=smoke, full=full)
+    declared, remark = sized(declared, settings, smoke=smoke, full=full, pick=lambda one: choose_trials(one, only))
     if remark is not None:
         print(remark, file=sys.stderr)
     given = {"replications": replications, "seed": seed}

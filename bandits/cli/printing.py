@@ -42,9 +42,10 @@ def conclude(finished: Run, *, report: bool, as_json: bool) -> None:
         print(f"run     {finished.place}  ({finished.wall_s:.1f} s)")
         print(f"log     {finished.place}/log/  (Parquet)")
     if finished.failures:
-        complete = len(finished.cells) - len({failure.cell for failure in finished.failures})
+        complete = len(finished.cells) - len({failure.cell for failure in finished.failures} | {*finished.waiting})
+        waiting = f", {len(finished.waiting)} wait for what failed." if finished.waiting else "."
         print(
-            f"{len(finished.failures)} task(s) failed; {complete} of {len(finished.cells)} cells are complete. "
+            f"{len(finished.failures)} task(s) failed; {complete} of {len(finished.cells)} cells are complete{waiting} "
             f"Mend the cause, then: {remedy}",
             file=sys.stderr,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import BadParameter
 from ..protocol import FloatArray
 from .errors import ShapeError
 
@@ -45,6 +46,7 @@ class Batch:
         self.seed, self.replications, self.device = seed, tuple(replications), device
         self._models = models
         self.rows: list[tuple[int, str, FloatArray]] = []
+        self._logged: set[tuple[int, str]] = set()
         self.tensors: dict[str, NDArray[Any]] = {}
         self.weights: list[str] = []
 
@@ -98,10 +100,14 @@ class Batch:
 
         Raises:
             ShapeError: There is not one number for each replication.
+            BadParameter: The metric has been logged at that step: a replication would count twice.
         """
         found = _array(values).astype(np.float64)
         if found.shape not in ((), (self.size,)):
             raise ShapeError(f"metric '{metric}' has shape {found.shape}, expected one number each, ({self.size},)")
+        if (int(step), str(metric)) in self._logged:
+            raise BadParameter(f"metric '{metric}' is logged twice at step {step}: once for each replication and step")
+        self._logged.add((int(step), str(metric)))
         self.rows.append((int(step), str(metric), np.broadcast_to(found, (self.size,)).copy()))
 
     def keep(self, name: str, tensor: Tensor | FloatArray) -> None:

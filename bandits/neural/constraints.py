@@ -169,7 +169,8 @@ def mean_change(shape: Sequence[int], value: Number, channel: int = 0) -> Linear
 
 def value_at(shape: Sequence[int], time: int | Tensor, value: Number, channel: int = 0) -> Linear:
     """The value at one moment, which may differ between samples: ``time`` is an index or int64 (B,)."""
-    return Linear(f"value of channel {channel}", _at(shape, time, channel), _column(value), True)
+    moment = f" at time {time}" if isinstance(time, int) else ""
+    return Linear(f"value of channel {channel}{moment}", _at(shape, time, channel), _column(value), True)
 
 
 def argmax_at(shape: Sequence[int], time: int | Tensor, channel: int = 0) -> Linear:

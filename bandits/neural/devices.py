@@ -23,6 +23,7 @@ __all__ = [
     "device_for",
     "gpu_count",
     "has_torch",
+    "need_packages",
     "need_torch",
     "torch_device",
     "visible_gpus",
@@ -42,6 +43,17 @@ def need_torch(what: str) -> None:
     """
     if not has_torch():
         raise UsageError(f"{what} needs PyTorch, which is not installed: pip install 'bandits[neural]'")
+
+
+def need_packages(what: str, *names: str) -> None:
+    """Refuse what needs other packages of the extra where they are not installed; none is imported.
+
+    Raises:
+        UsageError: With the first that is missing.
+    """
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(f"{what} needs {name}, which is not installed: pip install 'bandits[neural]'")
 
 
 def gpu_count() -> int:

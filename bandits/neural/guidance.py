@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BadParameter
+from .checks import finite
 from .errors import NumericalError, ShapeError
 from .interfaces import Codec, EpsModel, LinearOp
 from .noise import Noise
@@ -210,7 +211,8 @@ def start(codec: Codec, operator: LinearOp, y: Tensor, noise: Noise, init: Tenso
         init: Latents to start from instead.
 
     Raises:
-        ShapeError, OperatorError: The measurement does not fit the batch, or At is not the adjoint of A.
+        ShapeError, RangeError: The measurement, or ``init``, does not fit the batch or is not finite.
+        OperatorError: At is not the adjoint of A.
     """
     check_measurement(operator, y, len(noise))
     check_adjoint(operator, y)
@@ -220,6 +222,7 @@ def start(codec: Codec, operator: LinearOp, y: Tensor, noise: Noise, init: Tenso
         return noise.normal(*shape[1:])
     if init.shape != shape:
         raise ShapeError(f"init has shape {tuple(init.shape)}, but latents of {len(y)} samples have {tuple(shape)}")
+    finite("init", init)
     return init.clone()
 
 

@@ -10,7 +10,7 @@ log.tensors("psld", "reconstruction") # {replication: array} that the run kept
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,29 @@ class NeuralLog:
     def trials(self) -> list[TrialFacts]:
         """Cells that are trials."""
         return [facts for facts in self.cells if facts.kind == "trial"]
+
+    def short_labels(self) -> tuple[dict[str, str], list[str]]:
+        """By cell, what tells each trial from the others; and of each registered name, what its trials share.
+
+        Titles stay; and so do all labels where there is one trial only, or short ones would not be unique.
+        """
+        named: dict[str, list[TrialFacts]] = {}
+        for facts in self.trials:
+            named.setdefault(facts.trial_name, []).append(facts)
+        short, shared = {}, []
+        for name, alike in named.items():
+            first = alike[0].parameters
+            same = {key for key in first if all(facts.parameters.get(key) == first[key] for facts in alike)}
+            if len(alike) > 1 and (common := _inside({key: first[key] for key in first if key in same})):
+                shared.append(f"{name}: {common}")
+            for facts in alike:
+                inside = _inside({key: value for key, value in facts.parameters.items() if key not in same})
+                titled = facts.trial.partition("(")[0] != name
+                alone = inside if inside and len(named) == 1 else f"{name}({inside})" if inside else name
+                short[facts.cell] = facts.trial if titled else alone
+        if len(self.trials) < 2 or len(set(short.values())) < len(self.trials):
+            return {facts.cell: facts.trial for facts in self.trials}, []
+        return short, shared
 
     def rows(self, facts: TrialFacts) -> pa.Table:
         """Log rows of a cell: replication, step, metric, value."""
@@ -346,6 +369,17 @@ class NeuralLog:
         from ..analysis import why_empty
 
         return why_empty(self.folders)
+
+
+def _inside(parameters: Mapping[str, Any]) -> str:
+    """Parameters as words; those of a mapping stand for themselves, and what is None is left out."""
+    said = []
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            said += [f"{key}={one}" for key, one in value.items()]
+        elif value is not None:
+            said.append(f"{name}={value}")
+    return ", ".join(said)
 
 
 def open_log(folders: Sequence[RunFolder], skip_damaged: bool = False) -> NeuralLog:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import BadParameter
+from .checks import finite
 from .errors import OperatorError, RangeError, ShapeError
 from .interfaces import LinearOp
 from .noise import Noise
@@ -251,6 +252,7 @@ def check_measurement(operator: LinearOp, y: Tensor, batch: int) -> None:
 
     Raises:
         ShapeError: Names both shapes.
+        RangeError: A measurement is NaN or infinite.
     """
     if y.shape != (batch, *operator.out_shape):
         expected = (batch, *operator.out_shape)
@@ -258,6 +260,7 @@ def check_measurement(operator: LinearOp, y: Tensor, batch: int) -> None:
     own = getattr(operator, "batch", 1)
     if own not in (1, batch):
         raise ShapeError(f"the operator holds {own} masks, kernels or matrices for {batch} samples: one each, or one")
+    finite("y", y)
 
 
 def check_adjoint(operator: LinearOp, like: Tensor, tolerance: float = 1e-5) -> None:

@@ -30,7 +30,7 @@ from .data import load_digits
 from .networks import VAE, Autoencoder, EpsMLP, EpsUNet, mlp, time_features
 from .noise import Noise
 from .schedule import Schedule, ddim_step, linear, scaled_linear, tweedie
-from .training import Draws, Trained, code_of, obtain, place_of, with_changes
+from .training import Draws, Trained, code_of, is_kept, obtain, place_of, with_changes
 
 __all__ = ["RECIPES", "is_trained", "mmd", "sample", "schedule_of", "trained"]
 
@@ -62,7 +62,7 @@ def is_trained(name: str, seed: int = 0, **changes: Any) -> bool:
     settings = with_changes(recipe, changes)
     if "codec" in settings and not is_trained(settings["codec"], seed, steps=settings["codec_steps"]):
         return False
-    return place_of(recipe, settings, seed, recipe.data(settings, seed)).with_suffix(".json").is_file()
+    return is_kept(place_of(recipe, settings, seed, recipe.data(settings, seed)))
 
 
 def schedule_of(settings: Mapping[str, Any]) -> Schedule:

@@ -39,6 +39,11 @@ class Schedule:
             raise ScheduleError("a schedule has at least one alpha, and each lies in (0, 1]")
         if any(later >= earlier for earlier, later in zip(self.alphas, self.alphas[1:], strict=False)):
             raise ScheduleError("the alphas of a schedule decrease strictly")
+        if self.final_alpha < self.alphas[0]:
+            raise ScheduleError(
+                f"final_alpha {self.final_alpha:g} is below the first alpha {self.alphas[0]:g}: "
+                "the last step would add noise"
+            )
 
     def __len__(self) -> int:
         """Number of indices N."""

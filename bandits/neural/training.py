@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadParameter, PlayError, did_you_mean
+from ..errors import BadParameter, PlayError, UsageError, did_you_mean, in_one_line
 from .devices import computing
 from .errors import NumericalError, WeightsNotFound
 from .weights import cache_folder
@@ -39,6 +39,7 @@ __all__ = [
     "code_of",
     "content_key",
     "digest_of",
+    "is_kept",
     "obtain",
     "place_of",
     "train",
@@ -136,17 +137,30 @@ def obtain(
         BadParameter: The recipe has no such setting.
         PlayError: The trained model does not pass a gate; it is not kept.
         NumericalError: The loss is no number.
+        WeightsNotFound: What the cache holds is damaged.
+        UsageError: The cache has no such model and cannot be written to.
     """
     settings = with_changes(recipe, changes or {})
     data = recipe.data(settings, seed)
     place = place_of(recipe, settings, seed, data)
-    with _locked(place):
-        if not place.with_suffix(".json").is_file():
-            _make(recipe, settings, seed, data, place, torch.device(device), report)
+    if not is_kept(place):
+        with _locked(place):
+            if not is_kept(place):
+                _make(recipe, settings, seed, data, place, torch.device(device), report)
     model = recipe.build(settings, data)
-    facts = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
-    model.load_state_dict(_read(place.with_suffix(".safetensors"))[0])
+    weights, facts = place.with_suffix(".safetensors"), _facts(place.with_suffix(".json"))
+    try:
+        model.load_state_dict(_read(weights)[0])
+    except RuntimeError as error:
+        raise _damaged(weights, "holds another model") from error
+    if (found := digest_of(model)) != facts["digest"]:
+        raise _damaged(weights, f"has the digest {found}, and {place.name}.json says {facts['digest']}")
     return Trained(model.eval().requires_grad_(False), place.name.rpartition("-")[2], facts)
+
+
+def is_kept(place: Path) -> bool:
+    """Whether the cache has the model of that place: weights and what is known of them."""
+    return place.with_suffix(".json").is_file() and place.with_suffix(".safetensors").is_file()
 
 
 def place_of(recipe: Recipe, settings: Mapping[str, Any], seed: int, data: Tensor) -> Path:
@@ -359,7 +373,19 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise WeightsNotFound(f"cannot read {path} ({error}): remove it, and it is made anew") from error
+        raise _damaged(path, in_one_line(error)) from error
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return facts
+    except (OSError, ValueError) as error:
+        raise _damaged(path, in_one_line(error)) from error
+
+
+def _damaged(path: Path, why: str) -> WeightsNotFound:
+    return WeightsNotFound(f"cannot use {path} ({why}): remove it, and it is made anew")
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -372,12 +398,19 @@ def _replace(path: Path, data: bytes) -> None:
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
     """Hold a model of the cache; a second process waits."""
-    place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        import fcntl
-    except ImportError:  # not on Windows: both train, and one of two equal files stays
-        yield
-        return
-    with place.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = place.with_suffix(".lock").open("w")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise UsageError(
+            f"{place.name} is to be trained, and {place.parent} cannot be written to ({why}): set BANDITS_CACHE"
+        ) from error
+    with lock:
+        try:
+            import fcntl
+        except ImportError:  # not on Windows: both train, and one of two equal files stays
+            pass
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

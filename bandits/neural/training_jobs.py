@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +82,8 @@ class TrainingJob:
         try:
             found = trained(training.recipe, training.seed, device, self._tell, **training.settings)
         finally:
-            self._news_file.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._news_file.unlink(missing_ok=True)
         facts = found.facts
         rows = [(int(step), "loss", float(loss)) for step, loss in facts["curve"]]
         last = rows[-1][0]

@@ -287,11 +287,18 @@ class NeuralExperiment:
     def stages(
         self, cells: Sequence[TrialCell | TrainingCell], settings: Settings, batch: int | None = None
     ) -> list[list[Job]]:
-        """A job for each cell: trainings, then trials. Models are trained on the CPU where no trial wants a GPU."""
-        from .devices import device_for
+        """A job for each cell: trainings, then trials. Models are trained on the CPU where no trial wants a GPU.
+
+        Raises:
+            UsageError: Torch, or what keeps trained weights, is not installed.
+        """
+        from .devices import device_for, need_packages, need_torch
         from .jobs import TrialJob
         from .training_jobs import TrainingJob
 
+        need_torch(f"experiment '{self.name}'")
+        if any(isinstance(cell, TrainingCell) for cell in cells):
+            need_packages(f"experiment '{self.name}', which trains models,", "safetensors")
         trials: list[Job] = []
         most = 0.0
         for cell in cells:

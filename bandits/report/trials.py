@@ -44,11 +44,12 @@ def build_neural_page(opened: NeuralLog, facts: Mapping[str, Any], place: str, f
         place: Run folder.
         figures: SVG by kind of figure.
     """
-    summary = opened.summary()
+    summary, (labels, shared) = opened.summary(), opened.short_labels()
     body = [
         _head(facts),
         *trouble(opened, facts),
-        *[_metric(opened, str(metric), rows) for metric, rows in summary.groupby("metric", sort=True)],
+        *[f"<p class=note>All of {escape(line)}</p>" for line in shared],
+        *[_metric(opened, str(metric), rows, labels) for metric, rows in summary.groupby("metric", sort=True)],
         "<p class=note>Means over replications with 95 % intervals (Student's t). Differences are paired by "
         "replication; p-values are corrected by Holm over the pairs of a metric.</p>",
         *drawings(figures, []),
@@ -71,18 +72,18 @@ def _head(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _metric(opened: NeuralLog, metric: str, rows: pd.DataFrame) -> str:
+def _metric(opened: NeuralLog, metric: str, rows: pd.DataFrame, labels: Mapping[str, str]) -> str:
     heads = ["trial", "mean", "95 % interval", "median", "step", "replications", "s per replication"]
     body = ""
     for row in rows.itertuples():
         interval = "-" if math.isnan(row.low) else f"[{number(row.low)}, {number(row.high)}]"
         cells = [number(row.mean), interval, number(row.median), f"{row.step:,}", f"{row.replications:,}"]
         cells.append(number(row.seconds, 3))
-        body += f"<tr><th scope=row>{escape(row.trial)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        body += f"<tr><th scope=row>{escape(labels[row.cell])}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
     head = "".join(f"<th scope=col>{one}</th>" for one in heads)
     return (
-        f"<section><h2>{escape(metric)}</h2><div class=wide><table class=results><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>{_pairs(opened, metric)}</section>"
+        f"<section><h2>{escape(metric)}</h2><div class=wide><table class='results trials'>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{_pairs(opened, metric)}</section>"
     )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bandits import NeuralExperiment, register_experiment, register_trial, trial
+from bandits.neural.checks import not_negative
 from bandits.neural.trials import Training
 from bandits.specs import Spec
 
@@ -98,8 +99,8 @@ class ConstrainedSeries:
             raise ValueError(f"steps must be from 1 to 1000, got {steps}")
         if not 0 <= eta <= 1:
             raise ValueError(f"eta must be in [0, 1], got {eta}")
-        if rho < 0 or realism < 0:
-            raise ValueError(f"rho and realism must not be negative, got {rho} and {realism}")
+        not_negative("rho", rho)
+        not_negative("realism", realism)
         self.series, self.method, self.prior, self.split = series, method, prior, split
         self.models, self.train_steps = models, train_steps
         self.samples, self.many, self.steps, self.eta = samples, many, steps, eta

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from bandits.errors import BadParameter
+from bandits.neural.checks import choice
 from bandits.neural.guidance import Diffusion, Restored, play
 from bandits.neural.interfaces import EpsModel
 from bandits.neural.noise import Noise
@@ -69,6 +70,7 @@ def cps(
     Raises:
         InfeasibleError: No series satisfies the constraints of some sample; found before the first step.
     """
+    choice("penalty", penalty, get_args(Penalty))
     diffusion, z = begin(model, constraints, noise, schedule, steps=steps, eta_d=eta_d, **sampler)
     weights = gamma_weights(gamma_schedule, schedule, diffusion.times, k)
     z = penalised_steps(diffusion, constraints, z, weights, penalty)

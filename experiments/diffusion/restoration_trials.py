@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandits import register_trial
+from bandits.neural.checks import at_least, choice, not_negative, probability
 from bandits.neural.trials import Training
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ TAKES: Mapping[str, tuple[str, ...]] = {  # what each method may be told
     "psld": (*_GUIDED, "gamma", "projection"),
     "stsl": (*_STSL, "eta", "inner", "trace_mode", "trace_weight"),
     "stsl_biased": _STSL,
+}
+CHOICES = {
+    "loss": ("norm", "sq"),
+    "projection": ("adjoint", "pinv"),
+    "start_from": ("gaussian", "ddim_forward"),
+    "trace_mode": ("paper", "small_delta"),
+    "trace_weight": ("const", "kappa"),
 }
 PIXEL = ("dps", "mcg", "ddrm")
 ROLES = {"ae16": "codec", "lat_eps": "latent", "pix_eps": "pixel"}
@@ -71,6 +79,8 @@ class _Restore:
         if unknown := sorted(set(options) - set(TAKES[method]) | set(options) & {"steps", "sigma_y"}):
             known = [name for name in TAKES[method] if name not in ("steps", "sigma_y")]
             raise ValueError(f"{method} takes no option '{unknown[0]}': it takes {', '.join(known) or 'none'}")
+        for name, value in options.items():
+            _check_option(method, name, value)
         self.method, self.operator, self.sigma_y, self.steps = method, operator, sigma_y, steps
         own = {"steps": steps, "sigma_y": sigma_y, "identify": False}
         takes = (*TAKES[method], *(("identify",) if method == "psld" else ()))
@@ -90,6 +100,18 @@ class _Restore:
         batch.log(self.steps, "nfe_backward", float(run.backward))
         batch.keep("truth", truth)
         batch.keep("restored", x)
+
+
+def _check_option(method: str, name: str, value: Any) -> None:
+    """Refuse what the method would refuse, but before any model is trained for it."""
+    if name in CHOICES:
+        choice(name, value, CHOICES[name])
+    elif name == "inner":
+        at_least(name, value, 1)
+    elif name == "eta_d" or (method == "ddrm" and name == "eta"):
+        probability(name, value)
+    else:
+        not_negative(name, value)
 
 
 @register_trial("restore_digits", source="Rout et al. (NeurIPS 2023; CVPR 2024), in small")
@@ -118,6 +140,7 @@ class RestoreDigits(_Restore):
         super().__init__(method, operator, sigma_y, steps, options)
         if part not in ("test", "validation"):
             raise ValueError(f"part is 'test' or 'validation', not {part!r}")
+        at_least("model_seed", model_seed, 0)
         if not 0 < training <= 1:
             raise ValueError(f"training is a share of the recipes' steps in (0, 1], got {training}")
         self.part, self.model_seed, self.training = part, model_seed, training

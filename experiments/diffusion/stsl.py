@@ -75,8 +75,10 @@ def stsl(
     """
     check_weights(omega=omega, eta=eta)
     _check_choices(start_from=start_from, trace_mode=trace_mode, trace_weight=trace_weight)
-    if inner < 1 or sampler.get("eta_d"):
-        raise BadParameter(f"STSL takes at least one inner step (got {inner}) and deterministic steps (eta_d = 0)")
+    if not isinstance(inner, int) or inner < 1 or sampler.get("eta_d"):
+        raise BadParameter(
+            f"STSL takes a whole number of at least one inner step (got {inner}) and deterministic steps (eta_d = 0)"
+        )
     length = distance(loss)
     diffusion = Diffusion(model, schedule, noise, steps=steps, **sampler)
     z = start(codec, operator, y, noise, init)

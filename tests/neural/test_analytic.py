@@ -11,7 +11,7 @@ from neural_models import CODEC, ROWS, SD, TRUTH, S, Y, mixture_eps, noise, stan
 
 from bandits.errors import BadParameter
 from bandits.neural.analytic import GaussianEps, GMMEps, LinearCodec, Mixture
-from bandits.neural.errors import ShapeError
+from bandits.neural.errors import ScheduleError, ShapeError
 from bandits.neural.schedule import Schedule, scaled_linear, tweedie
 
 PRIOR = standard_normal().law
@@ -137,6 +137,11 @@ def test_deterministic_sampling_returns_the_gaussian_it_was_made_for():
         expected = (math.sqrt(a * p) + math.sqrt((1 - a) * (1 - p))) * z
         z = math.sqrt(p) * tweedie(z, eps, a) + math.sqrt(1 - p) * eps
         assert torch.allclose(z, expected, atol=1e-12)
+
+
+def test_a_schedule_does_not_add_noise_at_its_end():
+    with pytest.raises(ScheduleError, match=r"final_alpha 0.4 is below the first alpha 0.9"):
+        Schedule((0.9, 0.5), final_alpha=0.4)
 
 
 def test_impossible_mixtures_and_codecs_are_refused():

@@ -58,7 +58,9 @@ def test_export_writes_tables_of_neural_runs(bandits, run):
 def test_the_report_has_metrics_pictures_and_the_way_back(run):
     page = (run / "report.html").read_text()
     assert "<h2>norm</h2>" in page
-    assert "walk(steps=3)" in page
+    labels = re.findall("<th scope=row>(.*?)</th>", page)
+    assert {"steps=6", "steps=3"} < set(labels)  # what tells trials apart
+    assert "All of walk: fits=1000, sleep=0.0, breaks_at=-1" in page
     assert page.count("data:image/svg+xml;base64,") == 2  # metrics by step, and what trials kept
     assert "bandits run walks --full --replications 10 --seed 3" in page
     assert "<script>" not in page
@@ -93,6 +95,25 @@ def test_what_does_not_fit_is_refused_in_one_line(bandits, walks, option, says):
     assert len(answer.err.strip().splitlines()) == 1
 
 
+def test_some_trials_are_picked_at_the_smoke_size_too(bandits, plugin, walks, tmp_path):
+    text = (
+        Path(walks).read_text()
+        + """
+register_experiment(
+    NeuralExperiment(
+        name="both", trials=[trial("walk"), trial("wants_gpu")], replications=10,
+        smoke={"replications": 2, "wants_gpu.steps": 2, "walk.steps": 3},
+    )
+)
+"""
+    )
+    both = plugin(text, "both.py")
+    for name, size in (("walk", ("walk(steps=3)", 2)), ("wants_gpu", ("wants_gpu(steps=2)", 2))):
+        answer = bandits("run", "both", "--plugin", both, "--smoke", "--only", name, "--out", tmp_path / name)
+        assert answer.code == 0, answer.err
+        assert [(facts.trial, facts.replications) for facts in load(tmp_path / name).trials] == [size]
+
+
 def test_full_belongs_to_neural_experiments(bandits):
     assert "--full belongs to neural experiments" in bandits("run", "quickstart", "--full").err
 
@@ -116,6 +137,23 @@ def test_without_torch_one_line_says_what_installs_it(bandits, monkeypatch):
     assert answer.code == 2
     assert "needs PyTorch, which is not installed: pip install 'bandits[neural]'" in answer.err
     assert len(answer.err.strip().splitlines()) == 1
+
+
+def test_without_torch_verify_and_resume_say_what_installs_it(bandits, run, monkeypatch):
+    monkeypatch.setattr(devices, "has_torch", lambda: False)
+    for given in (("verify", run), ("resume", run, "--replications", 12)):
+        answer = bandits(*given)
+        assert answer.code == 2
+        assert "needs PyTorch, which is not installed: pip install 'bandits[neural]'" in answer.err
+    assert bandits("show", run).code == 0
+
+
+def test_without_what_keeps_weights_nothing_is_trained(bandits, monkeypatch, tmp_path):
+    find = devices.importlib.util.find_spec
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None if name == "safetensors" else find(name))
+    answer = bandits("run", "psld", "--smoke", "--out", tmp_path / "none")
+    assert answer.code == 2
+    assert "which trains models, needs safetensors, which is not installed: pip install 'bandits[neural]'" in answer.err
 
 
 def test_runs_of_two_kinds_are_not_opened_as_one(bandits, run, tmp_path):

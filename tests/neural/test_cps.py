@@ -348,6 +348,13 @@ class Never:
             InfeasibleError,
             "exclude each other: box, row 3 of 4; box, row 4 of 4; equality",
         ),
+        (
+            lambda: Constraints((2, 1), [sets.value_at((2, 1), 1, 1.0), sets.value_at((2, 1), 1, 2.0)]),
+            1,
+            {},
+            InfeasibleError,
+            "exclude each other: value of channel 0 at time 1; value of channel 0 at time 1",
+        ),
         (lambda: Constraints((2,), [sets.convex(lambda x: x[0] ** 2 >= 1)]), 1, {}, ConstraintError, "not convex"),
         (lambda: Constraints((2,), [sets.equality((2,), [[1.0, 0]], torch.zeros(3, 1))]), 2, {}, ShapeError, "3 samp"),
         (lambda: FIRST_IS, 1, {"steps": 0}, ScheduleError, "steps"),
@@ -365,6 +372,7 @@ def test_bad_input_is_refused_before_the_network_is_asked(method, constraints, s
     [
         (cps, {"gamma_schedule": "soft"}, "gamma_schedule must be"),
         (cps, {"gamma_schedule": "linear_k", "k": 0}, "k must be positive"),
+        (cps, {"penalty": "soft"}, "penalty must be one of sq_dist, hinge, sq_residual, got 'soft'"),
         (diff_time, {"rho": -1.0}, "rho"),
         (cop, {"seeds": torch.zeros(2, 2), "realism": -1.0}, "realism"),
         (rejection, {"tries": 0}, "tries"),

@@ -197,6 +197,9 @@ def test_a_metric_is_one_number_per_replication():
     with pytest.raises(ShapeError, match="tensor 'x' has shape"):
         batch.keep("x", torch.zeros(2, 3))
     batch.log(0, "x", torch.zeros(3, dtype=torch.bfloat16, requires_grad=True))
+    with pytest.raises(bandits.errors.BadParameter, match="metric 'x' is logged twice at step 0"):
+        batch.log(0, "x", torch.zeros(3))
+    batch.log(1, "x", torch.zeros(3))
 
 
 def test_streams_of_a_sample_differ_by_salt():

@@ -239,7 +239,7 @@ def test_what_cannot_hold_together_is_named_and_nothing_else():
     ("members", "names"),
     [
         ([sets.mean(BARS, 1.0), sets.mean(BARS, 2.0)], "mean of channel 0; mean of channel 0"),
-        ([sets.ball(torch.zeros(BARS), 1.0, BARS), sets.value_at(BARS, 2, 3.0)], "value of channel 0; ball"),
+        ([sets.ball(torch.zeros(BARS), 1.0, BARS), sets.value_at(BARS, 2, 3.0)], "value of channel 0 at time 2; ball"),
         ([sets.convex(lambda x: [x[0, 0] >= 2], "start"), sets.box(BARS, -1, 1)], "box, row 25 of 48; start"),
     ],
 )

@@ -31,6 +31,35 @@ def run(trial, replications, seed=1):
     return {metric: values for _, metric, values in batch.rows}
 
 
+# --- what is refused before any model is trained ---
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "says"),
+    [
+        ("psld", {"omega": -1.0}, "omega must be a number of at least 0, got -1.0"),
+        ("psld", {"gamma": math.nan}, "gamma must be a number of at least 0, got nan"),
+        ("psld", {"gamma": "much"}, "gamma must be a number of at least 0, got much"),
+        ("psld", {"loss": "squared"}, "loss must be one of norm, sq, got 'squared'"),
+        ("psld", {"projection": "inverse"}, "projection must be one of adjoint, pinv, got 'inverse'"),
+        ("dps", {"eta_d": 2.0}, r"eta_d must lie in \[0, 1\], got 2.0"),
+        ("ddrm", {"eta": 1.5}, r"eta must lie in \[0, 1\], got 1.5"),
+        ("stsl", {"inner": 0}, "inner must be a whole number of at least 1, got 0"),
+        ("stsl", {"start_from": "noise"}, "start_from must be one of gaussian, ddim_forward, got 'noise'"),
+        ("stsl", {"trace_mode": "exact"}, "trace_mode must be one of paper, small_delta, got 'exact'"),
+        ("stsl", {"trace_weight": "k"}, "trace_weight must be one of const, kappa, got 'k'"),
+    ],
+)
+def test_bad_options_are_refused_where_they_are_declared(method, options, says):
+    with pytest.raises(ValueError, match=says):
+        RestoreDigits(method=method, options=options)
+
+
+def test_a_seed_of_a_network_is_not_negative():
+    with pytest.raises(ValueError, match="model_seed must be a whole number of at least 0, got -1"):
+        RestoreDigits(model_seed=-1)
+
+
 # --- metrics ---
 
 

@@ -19,7 +19,7 @@ from neural_models import F64, SD, S, mixture_eps, noise, tensor
 from bandits.errors import BadParameter
 from bandits.neural.analytic import GMMEps, LinearCodec
 from bandits.neural.degradations import random_mask
-from bandits.neural.errors import NumericalError, OperatorError, ScheduleError, ShapeError
+from bandits.neural.errors import NumericalError, OperatorError, RangeError, ScheduleError, ShapeError
 from bandits.neural.noise import Noise
 from bandits.neural.operators import Inpainting, Matrix, measure
 
@@ -107,6 +107,10 @@ def test_bad_measurements_and_steps_are_refused(name):
         apply(name, operator, y, noise(0, 1))
     with pytest.raises(ShapeError, match=r"\(3, 1, 4\)"):
         apply(name, operator, y.reshape(3, 1, 4), noise(0, 1, 2))
+    broken = y.clone()
+    broken[1, 0, 0, 1] = float("nan")
+    with pytest.raises(RangeError, match=r"y\[1, 0, 0, 1\] = nan is not finite"):
+        apply(name, operator, broken, noise(0, 1, 2))
     for steps in (0, 1001):
         with pytest.raises(ScheduleError, match="between 1 and the 1000 indices"):
             apply(name, operator, y, noise(0, 1, 2), steps=steps)

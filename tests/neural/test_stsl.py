@@ -238,6 +238,7 @@ def test_stsl_recovers_the_latents_of_a_noiseless_measurement():
         ({"trace_weight": "none"}, "trace_weight is 'const' or 'kappa'"),
         ({"start_from": "noise"}, "start_from is 'gaussian' or 'ddim_forward'"),
         ({"inner": 0}, "at least one inner step"),
+        ({"inner": 1.5}, "a whole number of at least one inner step"),
         ({"eta_d": 0.5}, "eta_d = 0"),
         ({"eta": -0.1}, "eta must be finite and at least 0"),
     ],

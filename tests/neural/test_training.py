@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import bandits
 from bandits import NeuralExperiment, load, trial
-from bandits.errors import BadParameter, PlayError, UnknownName
+from bandits.errors import BadParameter, PlayError, UnknownName, UsageError
 from bandits.neural import recipes, training
 from bandits.neural.data import load_digits
-from bandits.neural.errors import NumericalError
+from bandits.neural.errors import NumericalError, WeightsNotFound
 from bandits.neural.recipes import is_trained, trained
 from bandits.neural.training import obtain
 from bandits.registry import load_plugin
@@ -27,6 +30,12 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("BANDITS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("bandits.neural.jobs._models", {})
     return tmp_path / "cache"
+
+
+def digest_of_tensors(tensors):
+    model = torch.nn.Module()
+    model.state_dict = lambda: tensors
+    return training.digest_of(model)
 
 
 def digest(name="ae16", seed=0, **settings):
@@ -77,6 +86,49 @@ def test_what_decides_the_weights_is_in_the_key(monkeypatch):
     less = load_digits().train[:1000]
     monkeypatch.setattr(recipes._Codec, "data", lambda self, settings, seed: less)
     assert trained("ae16", **SMALL).key not in keys
+
+
+def damage(cache, ending, change):
+    (path,) = (path for path in cache.glob("weights/*" + ending) if "checkpoint" not in path.name)
+    change(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("ending", "change", "why"),
+    [
+        (".safetensors", lambda path: path.write_bytes(path.read_bytes()[:1000]), "SafetensorError"),
+        (".json", lambda path: path.write_text('{"recipe": "ae'), "JSONDecodeError"),
+        (".safetensors", lambda path: save_file({"x": torch.zeros(1)}, path), "holds another model"),
+        (
+            ".safetensors",
+            lambda path: save_file({name: 2 * tensor for name, tensor in load_file(path).items()}, path),
+            r"has the digest \w+, and ae16-\w+.json says \w+",
+        ),
+    ],
+)
+def test_damage_in_the_cache_is_found_and_the_remedy_works(cache, ending, change, why):
+    before = digest()
+    path = damage(cache, ending, change)
+    with pytest.raises(WeightsNotFound, match=f"{why}.*: remove it, and it is made anew") as found:
+        trained("ae16", **SMALL)
+    assert str(path) in str(found.value)
+    assert "\n" not in str(found.value)
+    path.unlink()
+    assert not is_trained("ae16", **SMALL)
+    assert digest() == before
+
+
+def test_a_cache_that_cannot_be_written_serves_what_it_has(cache, monkeypatch):
+    before = digest()
+
+    def refuse(path, *args, **more):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert digest() == before
+    with pytest.raises(UsageError, match=r"ae16-\w+ is to be trained, and .* \(Read-only file system\): set BANDITS_C"):
+        trained("ae16", seed=1, **SMALL)
 
 
 def test_documentation_and_comments_are_not_in_the_key(tmp_path):
@@ -224,6 +276,7 @@ register_experiment(NeuralExperiment(name="poor", trials=both, replications=2))
     answer = bandits("run", "poor", "--plugin", path, "--out", tmp_path / "poor")
     assert answer.code == 1
     assert answer.err.count("has no setting 'stepps'") == 2  # as it happens, and at the end; not again in the trial
+    assert "1 task(s) failed; 1 of 3 cells are complete, 1 wait for what failed" in answer.err
     log = load(tmp_path / "poor")
     assert [log.rows(facts).num_rows > 0 for facts in log.trials] == [False, True]
 
@@ -231,9 +284,11 @@ register_experiment(NeuralExperiment(name="poor", trials=both, replications=2))
 def test_other_weights_are_found_out(experiment, tmp_path, cache, monkeypatch):
     start(experiment, tmp_path / "run")
     assert all(finding.ok for finding in verify(tmp_path / "run"))
-    for path in cache.glob("weights/*.json"):
-        facts = json.loads(path.read_text())
-        path.write_text(json.dumps(facts | {"digest": "elsewhere"}))
+    for path in cache.glob("weights/*.json"):  # as if they had been trained elsewhere
+        weights, facts = path.with_suffix(".safetensors"), json.loads(path.read_text())
+        moved = {name: tensor + 1e-6 for name, tensor in load_file(weights).items()}
+        save_file(moved, weights)
+        path.write_text(json.dumps(facts | {"digest": digest_of_tensors(moved)}))
     monkeypatch.setattr("bandits.neural.jobs._models", {})
     found = verify(tmp_path / "run")
     assert not any(finding.ok for finding in found)
