@@ -1,11 +1,14 @@
 """Retraining for adaptation: LoRA-ML against standard retraining and other controls, on three kinds of task.
 
 Linear tasks (the paper's synthetic study, and with T = 2 where it cannot help: standard retraining is as good there),
-shallow networks, conflicting digit tasks, and digit pairs shaped like the vision study. Read every number beside
-its controls: on digit pairs the base that was not retrained at all does as well, and on conflicting digits a last layer
-per task does better than an adapter per task.
+shallow networks, conflicting digit tasks, and digit pairs shaped like the vision study. Read every number beside its
+controls (accuracy, mean and standard error): on digit pairs with 10 shots the base that was not retrained at all
+reaches 0.877 (0.013) and LoRA-ML 0.857 (0.014) over 10 seeds; on conflicting digits with 50 shots a last layer per
+task reaches 0.896 (0.007), LoRA-ML 0.863 (0.007), standard retraining 0.826 (0.008) over 4 seeds. On linear tasks
+with T = 3, d = 10 the test error is 0.0021 (0.0002) against 34 (8) for standard retraining over 10 seeds, and with T
+= 2 it is 0.0128 (0.0033) against 0.0057 (0.0003).
 
-One GPU: some minutes. On a CPU the smoke size, under two minutes on two cores.
+The full size is meant for one GPU and has not been timed on one. The smoke size takes 140 CPU seconds.
 """
 
 from bandits import NeuralExperiment, register_experiment, trial
