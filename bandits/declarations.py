@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .scheduler import Settings
 
-__all__ = ["Cell", "Declaration", "read_declaration"]
+__all__ = ["Cell", "CellJob", "Declaration", "read_declaration"]
 
 
 class Cell(Protocol):
@@ -40,6 +40,31 @@ class Cell(Protocol):
     @property
     def replays(self) -> bool:
         """Whether `Job.replay` can check its log."""
+
+
+class CellJob:
+    """What every job takes from its cell: the rest of `bandits.protocol.Job` is its own.
+
+    Attributes:
+        cell: What to do.
+    """
+
+    cell: Cell
+
+    @property
+    def key(self) -> str:
+        """Hash of what the cell is."""
+        return self.cell.key
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return self.cell.label
+
+    @property
+    def replications(self) -> int:
+        """Number of replications R."""
+        return self.cell.replications
 
 
 class Declaration(Protocol):

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .declarations import CellJob
 from .errors import PlayError, in_one_line
 from .experiment import Cell
 from .loop import MIN_LANES, batch_size, play
@@ -30,7 +31,7 @@ _OVERHEAD = 0.25  # a task has lanes enough that what a round costs anyway is at
 
 
 @dataclass(frozen=True)
-class SimulationJob:
+class SimulationJob(CellJob):
     """Plays one cell.
 
     Attributes:
@@ -40,21 +41,6 @@ class SimulationJob:
 
     cell: Cell
     batch: int | None = None
-
-    @property
-    def key(self) -> str:
-        """Hash of what the cell is."""
-        return self.cell.key
-
-    @property
-    def label(self) -> str:
-        """What a person calls it."""
-        return self.cell.label
-
-    @property
-    def replications(self) -> int:
-        """Number of replications R."""
-        return self.cell.replications
 
     @property
     def resources(self) -> Resources:

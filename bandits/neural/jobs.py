@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..declarations import CellJob
 from ..errors import BanditsError, PlayError, in_one_line
 from ..protocol import Estimate, Output, Resources
 from ..registry import lookup
@@ -40,7 +41,7 @@ _models: dict[str, ModelCache] = {}  # by device
 
 
 @dataclass(frozen=True)
-class TrialJob:
+class TrialJob(CellJob):
     """Runs one trial.
 
     Attributes:
@@ -56,21 +57,6 @@ class TrialJob:
     gpus: float = 0.0
     batch: int | None = None
     requires: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Hash of what the cell is."""
-        return self.cell.key
-
-    @property
-    def label(self) -> str:
-        """What a person calls it."""
-        return self.cell.label
-
-    @property
-    def replications(self) -> int:
-        """Number of replications R."""
-        return self.cell.replications
 
     @property
     def resources(self) -> Resources:

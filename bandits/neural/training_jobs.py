@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ..declarations import CellJob
 from ..errors import PlayError
 from ..protocol import Estimate, Output, Resources
 from ..replay import Replayed
@@ -22,7 +23,7 @@ _STEP_S = 0.01  # a guess, of the small models here
 
 
 @dataclass(frozen=True)
-class TrainingJob:
+class TrainingJob(CellJob):
     """Trains one model, or finds it in the cache.
 
     Attributes:
@@ -34,21 +35,6 @@ class TrainingJob:
     cell: TrainingCell
     device: str = "cpu"
     gpus: float = 0.0
-
-    @property
-    def key(self) -> str:
-        """Hash of what the cell is."""
-        return self.cell.key
-
-    @property
-    def label(self) -> str:
-        """What a person calls it."""
-        return self.cell.label
-
-    @property
-    def replications(self) -> int:
-        """One."""
-        return self.cell.replications
 
     @property
     def resources(self) -> Resources:
