@@ -117,7 +117,7 @@ def _ratio(
     x: float,
     a7: float, a6: float, a5: float, a4: float, a3: float, a2: float, a1: float, a0: float,
     b7: float, b6: float, b5: float, b4: float, b3: float, b2: float, b1: float,
-) -> float:  # fmt: skip
+) -> float:  # fmt: skip  # coefficients and arguments in rows that can be compared
     """Ratio of two polynomials of degree 7; the second one ends in 1."""
     above = ((((((a7 * x + a6) * x + a5) * x + a4) * x + a3) * x + a2) * x + a1) * x + a0
     below = ((((((b7 * x + b6) * x + b5) * x + b4) * x + b3) * x + b2) * x + b1) * x + 1.0
@@ -135,7 +135,7 @@ def normal_upper_quantile(level: float) -> float:
             1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080e0,
             5.2264952788528545610e3, 2.8729085735721942674e4, 3.9307895800092710610e4, 2.1213794301586595867e4,
             5.3941960214247511077e3, 6.8718700749205790830e2, 4.2313330701600911252e1,
-        )  # fmt: skip
+        )  # fmt: skip  # coefficients and arguments in rows that can be compared
     r = np.sqrt(level if q > 0.0 else -log(1.0 - exp(-level)))
     if r <= 5.0:
         z = _ratio(
@@ -144,7 +144,7 @@ def normal_upper_quantile(level: float) -> float:
             3.64784832476320460504e0, 5.76949722146069140550e0, 4.63033784615654529590e0, 1.42343711074968357734e0,
             1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2,
             1.48103976427480074590e-1, 6.89767334985100004550e-1, 1.67638483018380384940e0, 2.05319162663775882187e0,
-        )  # fmt: skip
+        )  # fmt: skip  # coefficients and arguments in rows that can be compared
     else:
         z = _ratio(
             r - 5.0,
@@ -153,5 +153,5 @@ def normal_upper_quantile(level: float) -> float:
             6.65790464350110377720e0, 2.04426310338993978564e-15, 1.42151175831644588870e-7,
             1.84631831751005468180e-5, 7.86869131145613259100e-4, 1.48753612908506148525e-2,
             1.36929880922735805310e-1, 5.99832206555887937690e-1,
-        )  # fmt: skip
+        )  # fmt: skip  # coefficients and arguments in rows that can be compared
     return z if q > 0.0 else -z

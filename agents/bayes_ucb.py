@@ -63,7 +63,7 @@ def upper_bounds(anchor: FloatArray, slope: FloatArray, level: float, out: Float
 def beta_choice(
     reward_sum: FloatArray, pulls: FloatArray, norm: FloatArray, anchor: FloatArray, slope: FloatArray,
     level: float, z: float, bound: FloatArray, exact: IntArray, t: int, action: IntArray,
-) -> None:  # fmt: skip
+) -> None:  # fmt: skip  # arguments in rows that belong together
     """Arm with the largest quantile, the lowest of equals: (B,).
 
     Args:
@@ -161,7 +161,7 @@ class BayesUCB(IndexPolicy):
         beta_choice(
             self.reward_sum, self.pulls, self.norm, self.anchor, self.slope,
             level, normal_upper_quantile(level), self._index, self._exact, t, self._action,
-        )  # fmt: skip
+        )  # fmt: skip  # arguments in rows that belong together
         return self._action
 
     def update(self, t: int, action: IntArray, feedback: Feedback) -> None:

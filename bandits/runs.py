@@ -243,7 +243,7 @@ def _run(
             before_it, failed = outcome, {failure.cell for failure in outcome.failures}
             waiting += [job.key for job in jobs if failed & set(getattr(job, "requires", ()))]
             jobs = [job for job in jobs if job.key not in waiting]
-            stage = run_jobs(jobs, folder, settings, progress, lambda now: note(before_it.followed_by(now)))  # noqa: B023
+            stage = run_jobs(jobs, folder, settings, progress, lambda now: note(before_it.followed_by(now)))  # noqa: B023 - called within this turn
             outcome = outcome.followed_by(stage)
             if outcome.interrupted:
                 break

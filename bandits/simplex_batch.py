@@ -320,7 +320,7 @@ def solve_lanes(
             recheck(
                 program, state.tableau[block], state.basic[block], state.nonbasic[block], lower, cost,
                 xs, ds, bound, rate, found, good,
-            )  # fmt: skip
+            )  # fmt: skip  # arguments in rows that belong together
         for n in range(first, last):
             lane = lanes[n]
             s = lane - start
@@ -339,7 +339,7 @@ def solve_lanes(
             status[n] = solve_lane(
                 program, state, block, s, state.age[lane], leader[s], gap[:, s].copy(), least[s], lower[:, s].copy(),
                 cost[:, s].copy(), tableau, basic, nonbasic, rates, x, d, c, y, weight,
-            )  # fmt: skip
+            )  # fmt: skip  # arguments in rows that belong together
             for i in range(k):
                 allocation[i, lane] = c[i] * program.column_scale[i]
         first = last

@@ -41,7 +41,7 @@ SCHEMA_VERSION = 1
 _FACTS = {
     "experiment": dict, "schema": int, "streams": int, "status": str, "left_out": list, "failures": list,
     "timing": dict, "plugins": list, "versions": dict,
-}  # fmt: skip
+}  # fmt: skip  # a table of columns
 
 _KEYS = {"replication", "t", "step", "metric", "name"}
 _FACTS_KEY = "bandits"
@@ -323,7 +323,7 @@ class RunFolder:
         try:
             import fcntl
         except ImportError:  # not on Windows
-            fcntl = None  # type: ignore[assignment]
+            fcntl = None  # type: ignore[assignment]  # stands for the module that is not there
         if fcntl is None or not self.is_local:
             yield
             return

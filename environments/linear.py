@@ -269,7 +269,7 @@ def _parameter(
     per_arm = len(given) > 0 and isinstance(given[0], Sequence)
     if disjoint and not per_arm:
         raise ValueError(f"parameter must be {n_arms} lists of {d} numbers, one for each arm")
-    rows = table(given if per_arm else [given], "parameter")  # type: ignore[arg-type, list-item]
+    rows = table(given if per_arm else [given], "parameter")  # type: ignore[arg-type, list-item]  # rows by the test above
     if rows.shape != (n_arms if per_arm else 1, d):
         wanted = f"{n_arms} lists of {d} numbers" if per_arm else f"{d} numbers, one for each feature"
         got = f"{rows.shape[0]} lists of {rows.shape[1]}" if per_arm else f"{rows.shape[1]}"

@@ -52,7 +52,7 @@ def measure_neural(
         UsageError: Torch is not installed, or there is no GPU and "cuda" is asked for.
     """
     need_torch("bandits bench --neural")
-    kind = device_for(Settings(device=device), 1.0)  # type: ignore[arg-type]
+    kind = device_for(Settings(device=device), 1.0)  # type: ignore[arg-type]  # it refuses others
     if device == "cuda" and kind == "cpu":
         raise UsageError("no GPU is visible: --device cpu measures the CPU")
     count, length = (given or usual for given, usual in zip((replications, steps), SIZES[kind], strict=True))

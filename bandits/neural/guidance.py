@@ -142,7 +142,7 @@ class Diffusion:
         eps = self.model.eps(z, torch.full((len(z),), t, dtype=torch.long, device=z.device), cond)
         self.forward += 1
         if eps.requires_grad:
-            eps.register_hook(self._went_back)  # type: ignore[no-untyped-call]
+            eps.register_hook(self._went_back)  # type: ignore[no-untyped-call]  # torch has no type for it
         return eps
 
     def _went_back(self, _: Tensor) -> None:

@@ -6,6 +6,8 @@ that it cannot see are the kernel of ``H = J^T J``, which for a linear decoder d
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -64,7 +66,7 @@ def describe(dimensions: Tensor) -> str:
     return f"the measurement does not determine {count} latent direction{'s' if high > 1 else ''}"
 
 
-def _lanczos(H, like: Tensor, iterations: int) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+def _lanczos(H: Callable[[Tensor], Tensor], like: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """Nodes and weights (B, k) of the spectral measure of H in a random direction, the same for all samples."""
     sign = torch.randint(0, 2, like.shape[1:], generator=torch.Generator().manual_seed(0))
     v = (2 * sign - 1).to(like).expand_as(like)

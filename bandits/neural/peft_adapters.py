@@ -122,7 +122,7 @@ def _config(
             checks.rank(rank, layer.in_features, layer.out_features)
     return LoraConfig(
         r=rank,
-        lora_alpha=rank if alpha is None else alpha,  # type: ignore[arg-type]
+        lora_alpha=rank if alpha is None else alpha,  # type: ignore[arg-type]  # peft scales by a fraction, too
         lora_dropout=dropout,
         target_modules=list(targets),
         modules_to_save=list(heads) or None,

@@ -90,7 +90,7 @@ class _Codec:
             "steps": 3000, "batch": 128, "rate": 1e-3, "average": 0.0, "latent": 16, "width": 256, "depth": 3,
             "blur": 0.05, "l2": 1e-3,
         }
-    )  # fmt: skip
+    )  # fmt: skip  # a table of settings
     uses: tuple[Any, ...] = (Autoencoder, mlp, load_digits)
 
     def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
@@ -127,7 +127,7 @@ class _VAE(_Codec):
             "steps": 3000, "batch": 128, "rate": 1e-3, "average": 0.0, "latent": 16, "width": 256, "depth": 3,
             "beta": 1e-3,
         }
-    )  # fmt: skip
+    )  # fmt: skip  # a table of settings
     uses: tuple[Any, ...] = (VAE, Autoencoder, mlp, load_digits)
 
     def build(self, settings: Mapping[str, Any], data: Tensor) -> nn.Module:
@@ -230,7 +230,7 @@ def _eps(steps: int, width: int, **more: Any) -> dict[str, Any]:
     return {
         "steps": steps, "batch": 256, "rate": 1e-3, "average": 0.999, "width": width, "depth": 3, "times": 1000,
         "schedule": "linear",
-    } | more  # fmt: skip
+    } | more  # fmt: skip  # a table of settings
 
 
 # when first trained: lat_eps -0.002, pix_eps 0.047, unet_eps -0.0002; ts_eps 0.06, its samples too rough by 2.4

@@ -48,7 +48,7 @@ def load(
     if Path(folder).is_dir() and not (Path(folder) / "model_index.json").is_file():
         raise missing
     try:
-        pipeline: Any = StableDiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+        pipeline: Any = StableDiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]  # diffusers has no type for it
             str(folder), local_files_only=True, safety_checker=None, requires_safety_checker=False
         )
     except (OSError, ValueError) as error:
@@ -156,7 +156,7 @@ def _read_scheduler(scheduler: Any) -> tuple[Schedule, int, str]:
         raise AdapterError(
             f"{type(scheduler).__name__} has no alphas_cumprod: it is no scheduler of a variance-preserving diffusion"
         )
-    ddim: Any = DDIMScheduler.from_config(  # type: ignore[no-untyped-call]
+    ddim: Any = DDIMScheduler.from_config(  # type: ignore[no-untyped-call]  # diffusers has no type for it
         scheduler.config, clip_sample=False, thresholding=False
     )
     try:

@@ -260,7 +260,7 @@ def train(
         draws = Draws(seed, step, device)
         loss = recipe.loss(model, draws.rows(x, settings["batch"]), draws, settings)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         optimizer.step()
         with torch.no_grad():
             for name, tensor in weights.items():
@@ -371,7 +371,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 - a safetensors file has keys() and cannot be iterated
     except (OSError, SafetensorError) as error:
         raise _damaged(path, in_one_line(error)) from error
 

@@ -55,7 +55,7 @@ def explained(what: str, kind: str, n: int, marks: str = "bands") -> str:
 def over_time(opened: Log, facts: CellFacts, kind: str, column: str = "regret") -> Band:
     """A column over the rounds with its band; without ends where there is none."""
     if kind not in ("t", "none"):
-        return opened.band(facts, kind, column)  # type: ignore[arg-type]
+        return opened.band(facts, kind, column)  # type: ignore[arg-type]  # a kind with an interval
     curve = opened.curve(facts, column)  # one pass over the parts, without holding them
     half = curve.half_width if kind == "t" else np.full_like(curve.mean, np.nan)
     return Band(curve.t, curve.mean, curve.mean - half, curve.mean + half, "t", 0.95, curve.replications)
@@ -69,7 +69,7 @@ def scaled(band: Band, factor: FloatArray | float) -> Band:
 
 def at_round(values: FloatArray, kind: str) -> tuple[Any, Any, Any]:
     """Middle, lower and upper end of values over replications, (R,) or (R, G); NaN where there is no end."""
-    found = band_of(np.arange(values.shape[-1]), values, "t" if kind == "none" else kind)  # type: ignore[arg-type]
+    found = band_of(np.arange(values.shape[-1]), values, "t" if kind == "none" else kind)  # type: ignore[arg-type]  # a kind with an interval
     nothing = np.full_like(found.middle, np.nan)
     ends = [np.where(np.isfinite(end), end, np.nan) for end in (found.low, found.high)]
     return found.middle, *([nothing, nothing] if kind == "none" else ends)

@@ -107,7 +107,7 @@ def _difference(opened: Log, facts: CellFacts, other: CellFacts, kind: str) -> B
     _, i, j = np.intersect1d(mine, theirs, assume_unique=True, return_indices=True)
     t, k, m = np.intersect1d(facts.checkpoints, other.checkpoints, assume_unique=True, return_indices=True)
     apart = gaps(others[np.ix_(j, m)], values[np.ix_(i, k)])
-    found = band_of(t, apart, "t" if kind == "none" else kind)  # type: ignore[arg-type]
+    found = band_of(t, apart, "t" if kind == "none" else kind)  # type: ignore[arg-type]  # a kind with an interval
     nothing = np.full(t.size, np.nan)
     return Band(t, found.middle, nothing, nothing, "t", 0.95, len(apart)) if kind == "none" else found
 

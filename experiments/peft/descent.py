@@ -24,7 +24,7 @@ def descend(loss: Callable[[], Tensor], optimiser: torch.optim.Optimizer, steps:
     for _ in range(steps):
         optimiser.zero_grad(set_to_none=True)
         value = loss()
-        value.sum().backward()  # type: ignore[no-untyped-call]
+        value.sum().backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         optimiser.step()
     bad = ~torch.isfinite(value)
     if bool(bad.any()):

@@ -79,7 +79,7 @@ def reptile(
     optimiser = Adam(net.parameters, lr=outer_lr)
     for _ in range(outer):
         copies = net.copy(tasks=tasks.labels.shape[1])
-        descend(lambda copies=copies: _loss(tasks, copies), SGD(copies.parameters, lr=inner_lr), inner)  # type: ignore[misc]
+        descend(lambda copies=copies: _loss(tasks, copies), SGD(copies.parameters, lr=inner_lr), inner)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         for p, adapted in zip(net.parameters, copies.parameters, strict=True):
             p.grad = p.detach() - adapted.detach().mean(1, keepdim=True)
         optimiser.step()

@@ -43,7 +43,7 @@ class Stationary:
         def loss(x: Tensor) -> Tensor:
             return population_loss(*_unflat(x, T, d, k), targets)
 
-        hessian = torch.autograd.functional.hessian(loss, point)  # type: ignore[no-untyped-call]
+        hessian = torch.autograd.functional.hessian(loss, point)  # type: ignore[no-untyped-call]  # torch has no type for it
         eigenvalues: Tensor = torch.linalg.eigvalsh(hessian)
         return eigenvalues
 

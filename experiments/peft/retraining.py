@@ -51,7 +51,7 @@ def retrain_step(
         values[task] = value.item()
         if not math.isfinite(values[task]):
             raise NumericalError(f"the loss of task '{task}' is {values[task]}: lower the learning rate")
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         if not accumulate_tasks:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)

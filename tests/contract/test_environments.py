@@ -359,4 +359,4 @@ def test_it_leaves_global_randomness_alone(spec: Spec):
     before = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state is what is checked
     env = build(spec)
     play(env, any_actions(env))
-    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002 - the global state is what is checked

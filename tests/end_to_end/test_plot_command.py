@@ -140,7 +140,7 @@ def test_a_wrong_request_gets_one_line(bandits, run, options, said):
 
 CONSTANTS = {  # specification, section 1.5
     "E1": 18.33333333, "E3": 5, "E4": 16.66666667, "E5b": 44.42708333, "E9": 6.66666667, "E10": 6.72916667, "E12": 25,
-}  # fmt: skip
+}  # fmt: skip  # a table of cases
 
 
 def test_the_experiment_plays_the_instances_of_the_specification():

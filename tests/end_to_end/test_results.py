@@ -166,7 +166,7 @@ def test_nothing_is_opened_that_is_not_asked_for(study, monkeypatch):
     whole = RunFolder.read_part
     monkeypatch.setattr(RunFolder, "read_part", lambda self, part, columns=None: (
         opened.append((part.path, tuple(columns or ()))) or whole(self, part, columns)
-    ))  # fmt: skip
+    ))  # fmt: skip  # one command on few lines
     log = load(study)
     assert opened == []
     log.curve(log.cells[0])
@@ -323,7 +323,7 @@ def test_an_empty_run_says_what_to_do(study, tmp_path, bandits):
 
 def test_a_run_that_only_failed_says_why(tmp_path, plugin, bandits):
     assert bandits("run", "quickstart", "--smoke", "--plugin", plugin(BREAKS), "--agent", "breaks", "--only", "breaks",
-                   "--out", "r").code == 1  # fmt: skip
+                   "--out", "r").code == 1  # fmt: skip  # one command on few lines
     answer = bandits("compare", "r")
     assert answer.code == 2
     assert "nothing to compare: no environment has two agents" in answer.err

@@ -102,6 +102,7 @@ def test_the_more_is_shared_the_less_is_lost():
 # --- bounds
 
 
+# a table of cases, which the formatter would spread over a line each
 @pytest.mark.parametrize(("where", "sharing", "numbers"), [("24 on 4", 86.755062, 42.732939),
                                                            ("40 on 8", 175.751084, 162.135869),
                                                            ("20 on 2", 42.706739, 13.882888),
@@ -146,6 +147,7 @@ def test_regret_stays_below_the_leading_term_of_the_guarantee(where, leading):
 # --- sticky sets
 
 
+# a table of cases, which the formatter would spread over a line each
 @pytest.mark.parametrize(("n_arms", "n", "m", "gamma", "size", "miss"), [(40, 24, 4, 0.05, 30, 9.766e-4),
                                                                          (100, 50, 5, 0.01, 63, 2.404e-4),
                                                                          (10, 20, 2, 0.1, 3, 0.0564951)])  # fmt: skip
@@ -352,7 +354,7 @@ def test_named_networks_are_uniform_over_neighbours():
 
 
 def test_a_network_from_networkx_or_a_file(tmp_path):
-    networkx = pytest.importorskip("networkx")
+    networkx = pytest.importorskip("networkx", reason="networkx is not installed: the extra dev has it")
     rows = [[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 1, 0]]
     path = tmp_path / "net.csv"
     path.write_text("\n".join(",".join(str(x) for x in row) for row in rows))
@@ -366,7 +368,7 @@ def test_a_network_from_networkx_or_a_file(tmp_path):
 
 
 def test_weights_of_a_graph_are_numbers_of_at_least_0_and_parallel_edges_add_up():
-    networkx = pytest.importorskip("networkx")
+    networkx = pytest.importorskip("networkx", reason="networkx is not installed: the extra dev has it")
     double = networkx.MultiGraph([(0, 1, {"weight": 2}), (0, 1), (0, 2)])
     spec = environment("collaborative", n_learners=3, n_bandits=1, network=double)
     assert spec.build(Streams(0, 2)).gossip.tolist() == [[0, 0.75, 0.25], [1, 0, 0], [1, 0, 0]]

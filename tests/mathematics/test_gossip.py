@@ -407,6 +407,7 @@ def offers(n: int, size: int) -> np.ndarray:
     return np.repeat(np.arange(n)[:, None], size, axis=1)
 
 
+# a table of cases, which the formatter would spread over a line each
 @pytest.mark.parametrize(("n", "group", "phases"), [(24, 6, 17.508527), (40, 5, 32.501412), (20, 10, 10.746780),
                                                     (15, 15, 5.996704), (6, 6, 3.809038)])  # fmt: skip
 def test_an_arm_spreads_by_pulls_as_fast_as_its_markov_chain(n, group, phases):
@@ -504,6 +505,7 @@ def test_groups_are_of_one_bandit_and_the_last_may_be_smaller():
 # --- faults
 
 
+# a table of cases, which the formatter would spread over a line each
 FAULTS = [{"loss": 0.5}, {"loss": 1.0}, {"delay": 100}, {"budget": 2}, {"away": [[0, 1, 150], [3, 100, 300]]},
           {"splits": [[1, 200, 3]]}, {"loss": 0.2, "delay": 5, "budget": 4, "splits": [[1, 100, 2]]}]  # fmt: skip
 

@@ -186,7 +186,7 @@ def test_arrow_reads_from_memory_not_through_python(tmp_path, monkeypatch):
     sources = []
     for name in ("read_table", "ParquetFile"):
         real = getattr(pq, name)
-        seen = lambda source, real=real, **more: sources.append(source) or real(source, **more)  # noqa: E731
+        seen = lambda source, real=real, **more: sources.append(source) or real(source, **more)  # noqa: E731 - keeps the loop readable
         monkeypatch.setattr(pq, name, seen)
     load(tmp_path / "r").to_pandas()
     pq.write_table(pa.table({"a": [1.0]}), tmp_path / "numbers.parquet")

@@ -38,7 +38,7 @@ def test_probabilities_equal_the_printed_values(loss_sum, t, x, p):
 def slow_probabilities(loss_sum, eta):
     """Solve for x in ``sum 4 / (eta (loss_sum - x))^2 = 1`` between min - 2 sqrt(K) / eta and min - 2 / eta."""
     low, high = min(loss_sum) - 2 * math.sqrt(len(loss_sum)) / eta, min(loss_sum) - 2 / eta
-    weights = lambda x: [4 / (eta * (v - x)) ** 2 for v in loss_sum]  # noqa: E731
+    weights = lambda x: [4 / (eta * (v - x)) ** 2 for v in loss_sum]  # noqa: E731 - the equation on one line
     x = brentq(lambda x: sum(weights(x)) - 1, low - 1e-9, high + 1e-9, xtol=1e-15, rtol=1e-15)
     return weights(x)
 

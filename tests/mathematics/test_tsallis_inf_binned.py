@@ -26,7 +26,7 @@ def build(size=2, bins=5, seed=4, newton="exact", **changes):
 
 def slow_p(loss_sum, scale, eta):
     losses = [v / scale for v in loss_sum]
-    total = lambda x: sum(4 / (eta * (v - x)) ** 2 for v in losses)  # noqa: E731
+    total = lambda x: sum(4 / (eta * (v - x)) ** 2 for v in losses)  # noqa: E731 - the equation on one line
     low, high = min(losses) - 2 * math.sqrt(K) / eta, min(losses) - 2 / eta
     x = brentq(lambda x: total(x) - 1, low - 1e-6, high + 1e-6, xtol=1e-14, rtol=1e-15)
     return [4 / (eta * (v - x)) ** 2 for v in losses]

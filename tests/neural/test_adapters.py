@@ -189,7 +189,7 @@ def test_multiple_choice_models_are_wrapped_as_well():
     config = RobertaConfig(
         vocab_size=100, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
         max_position_embeddings=64,
-    )  # fmt: skip
+    )  # fmt: skip  # the library's settings in rows
     model = with_adapters(RobertaForMultipleChoice(config), TARGETS, tasks=["t0"], rank=2)
     assert model(input_ids=tokens(1).reshape(2, 2, 12)).logits.shape == (2, 2)
 

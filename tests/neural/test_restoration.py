@@ -64,7 +64,7 @@ def test_a_seed_of_a_network_is_not_negative():
 
 
 def test_psnr_and_ssim_are_scikit_images():
-    metrics = pytest.importorskip("skimage.metrics")
+    metrics = pytest.importorskip("skimage.metrics", reason="skimage is not installed: the extra neural has it")
     truth = noise(*range(4)).uniform(1, 12, 10) * 2 - 1
     x = (truth + 0.3 * noise(*range(4), seed=1).normal(1, 12, 10)).clamp(-1, 1)
     for i in range(4):

@@ -23,7 +23,7 @@ from bandits.neural.operators import Inpainting, measure
 from bandits.neural.schedule import tweedie
 from bandits.neural.stable_diffusion import StableDiffusion, load
 
-diffusers = pytest.importorskip("diffusers")
+diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: the extra neural has it")
 REAL = os.environ.get("BANDITS_STABLE_DIFFUSION")
 SCALED_LINEAR = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
@@ -256,7 +256,7 @@ def test_networks_in_bfloat16_are_fed_and_read_in_float32():
 
 def text_encoder(folder):
     """A random CLIP text model and a tokenizer of single letters."""
-    transformers = pytest.importorskip("transformers")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed: the extra neural has it")
     words = ["<|startoftext|>", "<|endoftext|>", *"abc", *(f"{letter}</w>" for letter in "abc")]
     (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
@@ -264,7 +264,7 @@ def text_encoder(folder):
     config = transformers.CLIPTextConfig(
         vocab_size=len(words), hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=8, bos_token_id=0, eos_token_id=1, pad_token_id=1,
-    )  # fmt: skip
+    )  # fmt: skip  # the library's settings in rows
     return transformers.CLIPTextModel(config), tokenizer
 
 
