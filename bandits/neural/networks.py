@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["VAE", "Autoencoder", "EpsMLP", "EpsUNet", "mlp", "time_features"]
+__all__ = ["VAE", "Autoencoder", "EpsMLP", "EpsSeries", "EpsUNet", "mlp", "time_features"]
 
 
 def mlp(*widths: int) -> nn.Sequential:
@@ -109,6 +109,58 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         h = self.first(x) + self.shift(time)[:, :, None, None]
         out: Tensor = self.around(x) + self.second(h)
+        return out
+
+
+class EpsSeries(nn.Module):
+    """Noise predictor on windows of a series: residual convolutions over time that reach further and further.
+
+    Moments differ in what is learnt of each (a window may begin at midnight, or at the price that others refer to).
+
+    Args:
+        length: Moments of a window.
+        channels: Channels of the series.
+        width: Channels inside.
+        features: Sines and cosines of the time.
+    """
+
+    def __init__(self, length: int, channels: int, width: int = 32, features: int = 32) -> None:
+        super().__init__()
+        self.features = features
+        self.time = mlp(features, 4 * width, 4 * width)
+        self.enter = nn.Conv1d(channels, width, 3, padding=1)
+        self.moments = nn.Parameter(torch.zeros(width, length))
+        self.blocks = nn.ModuleList([_SeriesBlock(width, 4 * width, reach) for reach in (1, 2, 4, 8, 1, 2)])
+        self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv1d(width, channels, 3, padding=1))
+
+    def eps(self, z: Tensor, t: Tensor, cond: Any = None) -> Tensor:
+        """Noise in windows ``z`` (B, L, C) at the indices ``t`` (B,)."""
+        dtype = self.moments.dtype
+        time = self.time(time_features(t, self.features).to(dtype))
+        h = self.enter(z.to(dtype).transpose(1, 2)) + self.moments
+        for block in self.blocks:
+            h = block(h, time)
+        out: Tensor = self.leave(h).transpose(1, 2)
+        return out.to(z.dtype)
+
+    def forward(self, z: Tensor, t: Tensor) -> Tensor:
+        """The same as `eps`."""
+        return self.eps(z, t)
+
+
+class _SeriesBlock(nn.Module):
+    """Two convolutions around a residual connection; the time scales and shifts what the second takes."""
+
+    def __init__(self, width: int, time: int, reach: int) -> None:
+        super().__init__()
+        wide = nn.Conv1d(width, width, 3, padding=reach, dilation=reach)
+        self.first = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), wide, nn.GroupNorm(8, width))
+        self.modulate = nn.Sequential(nn.SiLU(), nn.Linear(time, 2 * width))
+        self.second = nn.Sequential(nn.SiLU(), nn.Conv1d(width, width, 3, padding=1))
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        scale, shift = self.modulate(time)[:, :, None].chunk(2, dim=1)
+        out: Tensor = x + self.second(self.first(x) * (1 + scale) + shift)
         return out
 
 

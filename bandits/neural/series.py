@@ -6,9 +6,17 @@
     weather         lowest, highest of a day        vega_datasets: Seattle, 2012-2015         lowest <= highest
     water_flow      litres per second               river: hourly, spring 2022                none
     stock_returns   ten stocks                      river: daily, 2013-2018                   none
+    co2             carbon dioxide on Mauna Loa     statsmodels: weekly, 1958-2001            none
+    el_nino         sea surface, degrees Celsius    statsmodels: monthly, 1950-2010           none
+    power_demand    Italy, standardised by the day  sktime: hourly, 1096 days                 none
 
-Prices become logarithms relative to the close of the first day of their window. A window never spans a gap in the
-hours, and a window of temperatures is a calendar day (the day that summer time begins is left out, having 23 hours).
+Prices and carbon dioxide become logarithms relative to the first (closing) value of their window. A window never spans
+a gap in time, and a window of temperatures or of power demand is a calendar day (the day that summer time begins is
+left out of the temperatures, having 23 hours). The file of power demand does not date its days: its parts are taken in
+the file's order, and may interleave in time. sktime holds pandas back, so that it is no part of the extra ``neural``:
+``pip install --no-deps sktime`` brings the file. The yearly, quarterly and shorter series of statsmodels (sunspots,
+macroeconomy, Nile) have no two windows of 24 moments for each part.
+
 The oldest 60 % of the time are for training, then 15 % for choices, then 25 % for tests, with a gap of one window's
 length before each; windows of one part overlap (days do not), so that they are not independent. The scaler is fitted
 on training windows; channels that a constraint compares share one scale. Of the one year of temperatures, training
@@ -150,16 +158,22 @@ def _windows(
     return torch.from_numpy(windows)
 
 
-def _table(package: str, path: str, columns: list[str], rows: int) -> pd.DataFrame:
-    """Read a table from the files of an installed package, without importing it."""
-    import pandas as pd
-
+def _file(package: str, path: str, remedy: str) -> Path:
+    """A file of an installed package, which is not imported."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise UsageError(f"this series comes with the package {package}: pip install 'bandits[neural]'")
+        raise UsageError(f"this series comes with the package {package}: {remedy}")
     file = Path(next(iter(spec.submodule_search_locations))) / path
     if not file.is_file():
         raise UsageError(f"{package} brings no {path}: another version than expected is installed")
+    return file
+
+
+def _table(package: str, path: str, columns: list[str], rows: int) -> pd.DataFrame:
+    """Read a table from the files of an installed package."""
+    import pandas as pd
+
+    file = _file(package, path, "pip install 'bandits[neural]'")
     table = pd.read_csv(file)
     missing = [column for column in columns if column not in table]
     if missing or len(table) < rows:
@@ -207,6 +221,35 @@ def _read_stock_returns() -> tuple[FloatArray, IntArray]:
     return returns, np.arange(len(returns))
 
 
+def _read_co2() -> tuple[FloatArray, IntArray]:
+    import pandas as pd
+
+    table = _table("statsmodels", "datasets/co2/co2.csv", ["date", "co2"], 2284).dropna()
+    days = _hours(pd.to_datetime(table["date"].astype(str), format="%Y%m%d")) // 24
+    return table[["co2"]].to_numpy(float), days // 7
+
+
+def _read_el_nino() -> tuple[FloatArray, IntArray]:
+    months = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+    table = _table("statsmodels", "datasets/elnino/elnino.csv", ["YEAR", *months], 61)
+    if (table["YEAR"].diff().iloc[1:] != 1).any():
+        raise UsageError("the years of the sea's temperatures do not follow one another: the file is damaged")
+    rows = table[months].to_numpy(float).reshape(-1, 1)
+    return rows, np.arange(len(rows))
+
+
+def _read_power_demand() -> tuple[FloatArray, IntArray]:
+    days = []
+    for part in ("TRAIN", "TEST"):
+        path = f"datasets/data/ItalyPowerDemand/ItalyPowerDemand_{part}.ts"
+        lines = _file("sktime", path, "pip install --no-deps sktime").read_text().splitlines()
+        days += [line.rpartition(":")[0].split(",") for line in lines if line[:1] not in ("#", "@", "")]
+    if len(days) < 1096 or any(len(day) != 24 for day in days):
+        raise UsageError(f"the file of power demand holds {len(days)} days: expected 1096 of 24 hours each")
+    rows = np.array(days, dtype=float).reshape(-1, 1)
+    return rows, np.arange(len(rows))
+
+
 def _hours(dates: pd.Series[pd.Timestamp]) -> IntArray:
     """Whole hours since the first row."""
     hours: IntArray = ((dates - dates.iloc[0]).dt.total_seconds() / 3600).to_numpy().round().astype(np.int64)
@@ -222,5 +265,8 @@ _SOURCES = {
     "weather": _Source(("lowest", "highest"), _read_weather, natural=lambda shape: [ordered(shape, 0, 1)]),
     "water_flow": _Source(("flow",), _read_water_flow),
     "stock_returns": _Source(_STOCKS, _read_stock_returns),
+    "co2": _Source(("carbon dioxide",), _read_co2, relative_to=0),
+    "el_nino": _Source(("temperature",), _read_el_nino),
+    "power_demand": _Source(("demand",), _read_power_demand, daily=True),
 }
 SERIES = tuple(_SOURCES)

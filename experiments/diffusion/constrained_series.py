@@ -22,6 +22,7 @@ of 8 series, the Gaussian prior on prices only; under a minute of CPU time with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bandits import NeuralExperiment, register_experiment, register_trial, trial
@@ -33,7 +34,17 @@ if TYPE_CHECKING:
     from bandits.neural.batch import Batch
     from bandits.neural.guidance import Restored
 
-_SERIES = ("stocks", "temperatures", "weather", "water_flow", "stock_returns")
+_SERIES = (
+    "stocks",
+    "temperatures",
+    "weather",
+    "water_flow",
+    "stock_returns",
+    "co2",
+    "el_nino",
+    "power_demand",
+)
+_NETWORKS = ("ts_conv", "ts_eps")
 _METHODS = (
     "none",
     "rejection",
@@ -54,18 +65,21 @@ class ConstrainedSeries:
     """A method that is asked for series with the constraints of real ones; a replication is S series.
 
     Args:
-        series: ``stocks``, ``temperatures``, ``weather``, ``water_flow`` or ``stock_returns``.
+        series: ``stocks``, ``temperatures``, ``weather``, ``water_flow``, ``stock_returns``, ``co2``, ``el_nino`` or
+            ``power_demand``; see `bandits.neural.series`.
         method: Who answers; ``exact`` draws from the conditional law, which is known for the Gaussian prior alone.
-        prior: ``ts_eps``: a network trained on the training windows. ``gaussian``: fitted to them, exactly denoised.
+        prior: ``ts_conv`` or ``ts_eps``: a network trained on the training windows, convolutional or a perceptron.
+            ``gaussian``: fitted to them, exactly denoised.
         models: Networks that differ by the seed of their training; replication r uses number r modulo this.
         train_steps: Steps of the training of each.
         samples: Series S of a replication, each with a reference of its own.
         many: Whether the places and values of extremes are asked for, too.
         steps: Steps of the sampler.
         eta: Share of fresh noise in each step.
-        rho: Weight of the guidance of ``diff_time``. Of six values with each prior, on validation windows: 0.001 is the
-            largest with which networks do not run away, 0.1 is best with the Gaussian.
-        realism: Weight of the model in ``cop``; 3 was best there with either prior.
+        rho: Weight of the guidance of ``diff_time``. Of six values with each prior, on validation windows: 0.03 is the
+            largest with which no convolutional network runs away (perceptrons do beyond 0.001), 0.1 is best with the
+            Gaussian.
+        realism: Weight of the model in ``cop``; 3 was best there with every prior.
         split: ``test``, or ``validation`` to choose parameters by.
     """
 
@@ -78,20 +92,20 @@ class ConstrainedSeries:
         *,
         series: str = "stocks",
         method: str = "cps",
-        prior: str = "ts_eps",
+        prior: str = "ts_conv",
         models: int = 3,
-        train_steps: int = 4000,
+        train_steps: int = 1500,
         samples: int = 24,
         many: bool = True,
         steps: int = 25,
         eta: float = 0.0,
-        rho: float = 0.001,
+        rho: float = 0.03,
         realism: float = 3.0,
         split: str = "test",
     ) -> None:
         for name, value, known in (
             ("method", method, _METHODS),
-            ("prior", prior, ("ts_eps", "gaussian")),
+            ("prior", prior, (*_NETWORKS, "gaussian")),
             ("split", split, ("test", "validation")),
             ("series", series, _SERIES),
         ):
@@ -117,19 +131,21 @@ class ConstrainedSeries:
     def needs(self) -> list[Training]:
         """The networks, where the prior is one."""
         settings = {"series": self.series, "steps": self.train_steps}
-        return [Training("ts_eps", seed, settings) for seed in range(self.models) if self.prior == "ts_eps"]
+        return [Training(self.prior, seed, settings) for seed in range(self.models) if self.prior in _NETWORKS]
 
     def run(self, batch: Batch) -> None:
         """Log how well constraints are kept, how far the series are from their references, and how rough they are."""
         import torch
 
         from bandits.neural.noise import Noise
+        from bandits.neural.recipes import RECIPES, schedule_of
         from bandits.neural.schedule import linear
         from bandits.neural.series import load_series
 
         from .constrained_study import METHODS, constraints_of, gaussian_prior, judge, pick_windows
 
-        series, schedule = load_series(self.series), linear()
+        series = load_series(self.series)
+        schedule = linear() if self.prior == "gaussian" else schedule_of(RECIPES[self.prior].settings)
         windows = series.test if self.split == "test" else series.validation
         count = min(self.samples, len(windows))
         reference = pick_windows(windows, batch.noise("reference"), count).to(batch.device)
@@ -147,14 +163,14 @@ class ConstrainedSeries:
             if self.prior == "gaussian":
                 model = batch.model(("gaussian", self.series), lambda: gaussian_prior(series, schedule, batch.device))
             else:
-                model = batch.trained("ts_eps", number, series=self.series, steps=self.train_steps)
+                model = batch.trained(self.prior, number, series=self.series, steps=self.train_steps)
             streams = [r * self.samples + i for r in replications for i in range(count)]
             dtype = torch.float64 if self.prior == "gaussian" else torch.float32
             noise = Noise(batch.seed, streams, batch.device, dtype, ["sampling"])
             more = {"seeds": seeds[lanes], "realism": self.realism} if self.method == "cop" else {}
             return lanes, method(model, constraints.take(lanes), noise, schedule, **parameters, **more)
 
-        numbers = {r: r % self.models if self.prior == "ts_eps" else 0 for r in batch.replications}
+        numbers = {r: 0 if self.prior == "gaussian" else r % self.models for r in batch.replications}
         parts = [
             answer(number, [r for r in batch.replications if numbers[r] == number])
             for number in sorted(set(numbers.values()))
@@ -174,10 +190,10 @@ class ConstrainedSeries:
         batch.keep(f"{series.channels[-1]}, answer and reference", first[:, :, -1] * scale + shift)
 
 
-def _trials(series: str, prior: str, **parameters: object) -> list[Spec]:
-    rho = {"ts_eps": 0.001, "gaussian": 0.1}[prior]
+def _trials(series: str, prior: str, methods: Sequence[str] = _METHODS, **parameters: object) -> list[Spec]:
+    rho = {"ts_conv": 0.03, "gaussian": 0.1}[prior]
     trials = []
-    for method in _METHODS:
+    for method in methods:
         own = {"rho": rho} if method.startswith("diff_time") else {}
         if method != "exact" or prior == "gaussian":
             trials.append(trial("constrained_series", series=series, method=method, prior=prior, **own, **parameters))
@@ -189,13 +205,16 @@ def _trials(series: str, prior: str, **parameters: object) -> list[Spec]:
 EXPERIMENT = register_experiment(
     NeuralExperiment(
         name="cps",
-        summary="Sampling series under the constraints of real ones: CPS and its baselines on three real data sets.",
-        trials=[t for s in _SERIES[:3] for prior in ("ts_eps", "gaussian") for t in _trials(s, prior)],
+        summary="Sampling series under the constraints of real ones: CPS and its baselines on seven real data sets.",
+        trials=[
+            *(t for s in _SERIES[:3] for prior in ("ts_conv", "gaussian") for t in _trials(s, prior)),
+            *(t for s in _SERIES[3:7] for t in _trials(s, "ts_conv", ("none", "final_only", "pdm", "cps"))),
+        ],
         replications=18,
         seed=7,
         smoke={
             "replications": 2,
-            "trials": [t for s in _SERIES[:3] for t in _trials(s, "ts_eps", models=1, train_steps=200, samples=8)]
+            "trials": [t for s in _SERIES[:3] for t in _trials(s, "ts_conv", models=1, train_steps=200, samples=8)]
             + _trials("stocks", "gaussian", samples=8),
         },
     )

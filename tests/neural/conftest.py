@@ -75,3 +75,19 @@ register_experiment(
 def walks(plugin):
     """Path of a plug-in with the trials ``walk`` and ``wants_gpu`` and the experiments ``walks`` and ``gpu_walks``."""
     return plugin(TRIAL, "walks.py")
+
+
+@pytest.fixture
+def days_of_power(tmp_path, monkeypatch):
+    """A folder with files in the form of sktime's on power demand, whose days are made up."""
+    from neural_models import written_day
+
+    folder = tmp_path / "sktime" / "datasets" / "data" / "ItalyPowerDemand"
+    folder.mkdir(parents=True)
+    (tmp_path / "sktime" / "__init__.py").touch()
+    for part, days in (("TRAIN", range(67)), ("TEST", range(67, 1096))):
+        lines = [",".join(f"{x:.6f}" for x in written_day(day).tolist()) + f":{1 + day % 2}" for day in days]
+        head = ["#comment: with a colon", "@seriesLength 24", "@classLabel true 1 2", "@data"]
+        (folder / f"ItalyPowerDemand_{part}.ts").write_text("\n".join(head + lines) + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder

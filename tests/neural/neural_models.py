@@ -41,3 +41,9 @@ def mixture_eps(schedule: Schedule = SD, size: int = 2) -> GMMEps:
     covariances = 0.05 * torch.eye(size, dtype=F64).expand(3, size, size).clone()
     covariances[2] += 0.04
     return GMMEps(tensor([0.5, 0.3, 0.2]), means, covariances, schedule)
+
+
+def written_day(day: int) -> torch.Tensor:
+    """24 hours of a made-up day, standardised as in the file of power demand."""
+    hours = torch.sin(torch.arange(24, dtype=F64) * 0.26 + day) + 0.3 * torch.cos(torch.arange(24, dtype=F64) * day)
+    return (hours - hours.mean()) / hours.std()

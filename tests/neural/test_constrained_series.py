@@ -29,12 +29,13 @@ def only(tensors):
 def test_the_declaration_names_what_there_is():
     assert set(constrained_series._METHODS) == set(METHODS)
     assert constrained_series._SERIES == SERIES
-    assert len(EXPERIMENT.cells()) == 3 * (2 * (len(METHODS) + 2) - 1)
+    assert len(EXPERIMENT.cells()) == 3 * (2 * (len(METHODS) + 2) - 1) + 4 * (4 + 2)
     assert len(EXPERIMENT.smoked().cells()) == 3 * (len(METHODS) - 1) + len(METHODS)
 
 
 @pytest.mark.parametrize("name", SERIES)
 @pytest.mark.parametrize("many", [False, True])
+@pytest.mark.usefixtures("days_of_power")
 def test_references_satisfy_what_is_said_of_them(name, many):
     series = load_series(name)
     reference = pick_windows(series.test, Noise(1, [0, 1]), 4)
@@ -58,10 +59,10 @@ def test_replications_do_not_depend_on_their_batch(method):
     assert (whole["violation"] == 0).all() == (method not in ("none", "rejection", "diff_time"))
 
 
-@pytest.mark.parametrize("method", ["cps", "cop"])
-def test_each_replication_has_the_network_of_its_number(method, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("method", "prior"), [("cps", "ts_eps"), ("cps", "ts_conv"), ("cop", "ts_conv")])
+def test_each_replication_has_the_network_of_its_number(method, prior, tmp_path, monkeypatch):
     monkeypatch.setenv("BANDITS_CACHE", str(tmp_path))
-    networks = {"models": 2, "train_steps": 3}
+    networks = {"models": 2, "train_steps": 3, "prior": prior}
     assert [need.seed for need in ConstrainedSeries(**networks).needs()] == [0, 1]
     assert ConstrainedSeries(prior="gaussian").needs() == []
     whole, pictures = play(method, [3, 4, 5], **networks)
@@ -69,9 +70,9 @@ def test_each_replication_has_the_network_of_its_number(method, tmp_path, monkey
         alone, picture = play(method, [replication], **networks)
         assert alone["dtw"][0] == pytest.approx(whole["dtw"][lane], rel=1e-5)
         assert abs(only(picture)[0] - only(pictures)[lane]).max() < 1e-4
-    other, _ = play(method, [4], models=1, train_steps=3)
+    other, _ = play(method, [4], models=1, train_steps=3, prior=prior)
     assert other["dtw"][0] == pytest.approx(whole["dtw"][1], rel=1e-5), "4 is even: network 0 either way"
-    other, _ = play(method, [3], models=1, train_steps=3)
+    other, _ = play(method, [3], models=1, train_steps=3, prior=prior)
     assert other["dtw"][0] != pytest.approx(whole["dtw"][0], rel=1e-5), "3 is odd: network 1, unless there is but one"
 
 
