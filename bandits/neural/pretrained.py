@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline", "examine", "expect", "moved", "remark", "with_model"]
 
-LARGE = 128  # pixels on a side from which a CPU takes long
+LARGE = 256  # pixels on a side from which a CPU takes long
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,6 @@ def remark(declared: NeuralExperiment, settings: Settings) -> str | None:
     if side < LARGE or device_for(settings, 1.0) != "cpu":
         return None
     return (
-        f"images of {side} pixels on the CPU: a real pipeline takes long for every step; --set '*.size=256', fewer "
-        "--replications or '*.steps' make it less"
+        f"images of {side} pixels on the CPU: a real pipeline takes long for every step; --set '*.size={side // 2}', "
+        "fewer --replications or '*.steps' make it less"
     )

@@ -79,12 +79,11 @@ def load(
             pipeline: Any = StableDiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]  # diffusers has no type for it
                 str(place),
                 local_files_only=True,
-                torch_dtype=torch.float32,
                 safety_checker=None,
                 feature_extractor=None,
                 image_encoder=None,
                 requires_safety_checker=False,
-            )
+            ).to(torch.float32)
         except Exception as error:  # whatever the libraries make of files that do not fit together
             raise AdapterError(
                 f"the pipeline at '{folder}' cannot be loaded: {in_one_line(error, 300)} (expected is a whole folder "
@@ -253,7 +252,8 @@ def _digest(folder: Path, pipeline: Any) -> str:
     for network in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
         found.append(None if network is None else digest_of(network))
     if pipeline.tokenizer is not None:
-        found.append(pipeline.tokenizer("a photograph of 2 cats, blurred!")["input_ids"])
+        most = {"truncation": True, "max_length": pipeline.tokenizer.model_max_length}
+        found.append(pipeline.tokenizer("a photograph of 2 cats, blurred!", **most)["input_ids"])
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -269,11 +269,12 @@ class NeuralExperiment:
         if not any(_has(spec, "model") and _has(spec, "weights") for spec in self.trials):
             raise BadParameter(f"no trial of '{self.name}' uses a pre-trained model")
         placed = {"model": model, "weights": weights}
-        trials = [
-            dataclasses.replace(spec, given={**spec.given, **placed}) if _has(spec, "model") else spec
-            for spec in self.trials
-        ]
-        return self.replace(trials=trials)
+
+        def put(specs: Sequence[Spec]) -> list[Spec]:
+            return [dataclasses.replace(s, given={**s.given, **placed}) if _has(s, "model") else s for s in specs]
+
+        small = {name: put(value) if name == "trials" else value for name, value in self.smoke.items()}
+        return self.replace(trials=put(self.trials), smoke=small)
 
     def plan(self) -> tuple[list[TrialCell | TrainingCell], list[Any]]:
         """Build every trial once, which checks its parameters: the cells, and an empty list of pairs left out.

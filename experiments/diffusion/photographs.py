@@ -68,7 +68,7 @@ class RestorePhotographs(Restore):
 
     gpus: ClassVar = 1.0
     at_once: ClassVar = 2  # a guess for 512 pixels with gradients through UNet and VAE; halved where it does not fit
-    pilot: ClassVar = {"steps": 2}
+    pilot: ClassVar = {"steps": 1}
     methods: ClassVar[Sequence[str]] = LATENT
     where: ClassVar = {"model": "weights"}
 

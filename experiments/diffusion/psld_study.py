@@ -45,18 +45,23 @@ def trials(seeds: int, steps: int, long: int, training: float = 1.0) -> list[Spe
     ]
 
 
+def on_a_pipeline(steps: int) -> list[Spec]:
+    """The arms of photographs on both tasks."""
+    return [
+        on_photographs(method, operator, steps)
+        for operator in OPERATORS
+        for method in ("zero_fill", "codec_ceiling", "latent_dps", "gml_dps", "psld")
+    ]
+
+
 PHOTOGRAPHS = NeuralExperiment(
     name="psld",
     summary="PSLD, its controls and the codec's ceiling on inpainting of photographs by a pre-trained pipeline.",
-    trials=[
-        on_photographs(method, operator, steps=1000)
-        for operator in OPERATORS
-        for method in ("zero_fill", "codec_ceiling", "latent_dps", "gml_dps", "psld")
-    ],
+    trials=on_a_pipeline(steps=1000),
     replications=10,  # each photograph once
     seed=5,
     keep=4,
-    smoke={"replications": 2, "*.steps": 3},
+    smoke={"replications": 2, "trials": on_a_pipeline(steps=3)},
 )
 
 EXPERIMENT = register_experiment(

@@ -54,31 +54,37 @@ def trials(seeds: int, steps: int, long: int, training: float = 1.0) -> list[Spe
     ]
 
 
-PHOTOGRAPHS = NeuralExperiment(
-    name="stsl",
-    summary="STSL, its ingredients and PSLD on photographs by a pre-trained pipeline: the paper's three tasks.",
-    trials=[
+def on_a_pipeline(steps: int, long: int) -> list[Spec]:
+    """The arms of photographs on the tasks of the paper: STSL with so many steps, and PSLD with more."""
+    traces: dict[str, dict[str, Any]] = {
+        "eta 0": {"eta": 0.0},
+        "eta 0, from noise": {"eta": 0.0, "start_from": "gaussian"},
+        "eta 0.02, kappa": {"eta": 0.02, **SMALL, "trace_weight": "kappa"},
+        "eta 0.02, paper": {"eta": 0.02, "trace_mode": "paper", "trace_weight": "const"},
+    }
+    return [
         arm
         for operator in ("pool", "gaussian_blur", "motion_blur")
         for arm in (
-            on_photographs("codec_ceiling", operator, steps=50, factor=8),
-            on_photographs("psld", operator, steps=1000, factor=8),
-            on_photographs("stsl_biased", operator, steps=50, factor=8),
+            on_photographs("codec_ceiling", operator, steps, factor=8),
+            on_photographs("psld", operator, long, factor=8),
+            on_photographs("stsl_biased", operator, steps, factor=8),
             *(
-                on_photographs("stsl", operator, steps=50, factor=8, title=f"stsl {title}", options=options)
-                for title, options in {
-                    "eta 0": {"eta": 0.0},
-                    "eta 0 from noise": {"eta": 0.0, "start_from": "gaussian"},
-                    "eta 0.02 kappa": {"eta": 0.02, **SMALL, "trace_weight": "kappa"},
-                    "eta 0.02 paper": {"eta": 0.02, "trace_mode": "paper", "trace_weight": "const"},
-                }.items()
+                on_photographs("stsl", operator, steps, title=f"stsl {title}", factor=8, options=trace)
+                for title, trace in traces.items()
             ),
         )
-    ],
+    ]
+
+
+PHOTOGRAPHS = NeuralExperiment(
+    name="stsl",
+    summary="STSL, its ingredients and PSLD on photographs by a pre-trained pipeline: the paper's three tasks.",
+    trials=on_a_pipeline(steps=50, long=1000),
     replications=10,  # each photograph once
     seed=6,
     keep=4,
-    smoke={"replications": 2, "*.steps": 2},
+    smoke={"replications": 2, "trials": on_a_pipeline(steps=2, long=3)},
 )
 
 EXPERIMENT = register_experiment(
