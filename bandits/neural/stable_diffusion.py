@@ -24,6 +24,7 @@ from .training import digest_of
 __all__ = ["StableDiffusion", "load", "locate"]
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
+PARTS = ("unet", "vae", "scheduler", "text_encoder", "tokenizer")
 CONFIGS = ("unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json")
 BY_THE_WAY = ("architectures", "dtype", "torch_dtype", "transformers_version")  # says nothing of what a network is
 
@@ -72,6 +73,7 @@ def load(
         AdapterError: The pipeline is there and cannot be used.
     """
     place = locate(folder)
+    _check_parts(place, folder)
     with _quiet():
         from diffusers import StableDiffusionPipeline
 
@@ -85,11 +87,8 @@ def load(
                 requires_safety_checker=False,
             ).to(torch.float32)
         except Exception as error:  # whatever the libraries make of files that do not fit together
-            raise AdapterError(
-                f"the pipeline at '{folder}' cannot be loaded: {in_one_line(error, 300)} (expected is a whole folder "
-                "of a StableDiffusionPipeline: unet, vae, scheduler, text_encoder, tokenizer)"
-            ) from error
-    _check_networks(pipeline)
+            raise AdapterError(f"the pipeline at '{folder}' cannot be loaded: {in_one_line(error, 300)}") from error
+    _check_networks(pipeline, folder)
     digest = _digest(place, pipeline)
     if dtype != torch.float32:
         pipeline.unet.to(dtype), pipeline.vae.to(dtype)
@@ -223,37 +222,47 @@ def _read_scheduler(scheduler: Any) -> tuple[Schedule, int, str]:
     return schedule, int(ddim.config.steps_offset), prediction
 
 
-def _check_networks(pipeline: Any) -> None:
+def _check_parts(place: Path, folder: str | Path) -> None:
+    """Refuse a folder that lacks a part of a pipeline, and name it."""
+    index = _settings(place / "model_index.json")
+    for part in PARTS:
+        if not any(index.get(part) or ()) or not (place / part).is_dir():
+            raise AdapterError(f"the pipeline at '{folder}' has no {part}: it needs {', '.join(PARTS)}")
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError) as error:
+        raise AdapterError(f"{file} cannot be read: {in_one_line(error)}") from error
+
+
+def _check_networks(pipeline: Any, folder: str | Path) -> None:
     """Refuse pipelines whose networks want more than latents, an index and words."""
-    name = "the pipeline"
-    for part in ("unet", "vae", "scheduler"):
-        if getattr(pipeline, part, None) is None:
-            raise AdapterError(f"{name} has no {part}")
+    name = f"the pipeline at '{folder}'"
     unet, vae = pipeline.unet.config, pipeline.vae.config
     if unet.in_channels != vae.latent_channels or unet.out_channels != vae.latent_channels:
         raise AdapterError(
-            f"{name}'s UNet takes {unet.in_channels} channels and gives {unet.out_channels}, and its VAE has "
+            f"{name} has a UNet that takes {unet.in_channels} channels and gives {unet.out_channels}, and a VAE of "
             f"{vae.latent_channels}: pipelines for inpainting, depth or upscaling do not fit, a text-to-image one does"
         )
     for more in ("addition_embed_type", "class_embed_type"):
         if unet.get(more) is not None:
-            raise AdapterError(f"{name}'s UNet has {more} {unet[more]!r}: expected is Stable Diffusion 1 or 2")
+            raise AdapterError(f"{name} has a UNet with {more} {unet[more]!r}: expected is Stable Diffusion 1 or 2")
     if not isinstance(unet.sample_size, int):
-        raise AdapterError(f"{name}'s UNet has no sample_size, from which the size of images follows")
+        raise AdapterError(f"{name} has a UNet without sample_size, from which the size of images follows")
 
 
 def _digest(folder: Path, pipeline: Any) -> str:
     """Hash of a pipeline's weights, settings and tokens: the same wherever a copy lies and in whatever format."""
     found: list[Any] = []
     for name in CONFIGS:
-        file = folder / name
-        settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        settings = _settings(folder / name)
         found.append({key: v for key, v in settings.items() if key[:1] != "_" and key not in BY_THE_WAY})
-    for network in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
-        found.append(None if network is None else digest_of(network))
-    if pipeline.tokenizer is not None:
-        most = {"truncation": True, "max_length": pipeline.tokenizer.model_max_length}
-        found.append(pipeline.tokenizer("a photograph of 2 cats, blurred!", **most)["input_ids"])
+    found += [digest_of(network) for network in (pipeline.unet, pipeline.vae, pipeline.text_encoder)]
+    most = {"truncation": True, "max_length": pipeline.tokenizer.model_max_length}
+    found.append(pipeline.tokenizer("a photograph of 2 cats, blurred!", **most)["input_ids"])
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 
 import pytest
 
@@ -75,3 +76,14 @@ register_experiment(
 def walks(plugin):
     """Path of a plug-in with the trials ``walk`` and ``wants_gpu`` and the experiments ``walks`` and ``gpu_walks``."""
     return plugin(TRIAL, "walks.py")
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Any attempt to reach a network fails the test."""
+
+    def refuse(*_, **__):
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
