@@ -80,10 +80,13 @@ def walks(plugin):
 
 @pytest.fixture
 def offline(monkeypatch):
-    """Any attempt to reach a network fails the test."""
+    """Any attempt to reach a network fails the test; worker processes are reached through sockets of the machine."""
 
     def refuse(*_, **__):
         raise AssertionError("a download was tried")
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    def connect(self, *place, connect=socket.socket.connect):
+        return connect(self, *place) if self.family == socket.AF_UNIX else refuse()
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)

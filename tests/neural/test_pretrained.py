@@ -106,7 +106,7 @@ def test_a_longer_run_and_a_lost_part_end_at_the_numbers_of_one_run(bandits, pip
     lost.unlink()
     facts = json.loads((tmp_path / "part/run.json").read_text())
     (tmp_path / "part/run.json").write_text(json.dumps(facts | {"status": "interrupted"}))
-    assert bandits("resume", tmp_path / "part", "--replications", 4).code == 0
+    assert bandits("resume", tmp_path / "part", "--replications", 4, "--backend", "serial").code == 0
     whole, part = values(tmp_path / "whole"), values(tmp_path / "part")
     assert whole.keys() == part.keys()
     for name in whole:
