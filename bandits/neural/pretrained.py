@@ -6,6 +6,7 @@ A run may go on elsewhere with a copy in another folder, and another model in th
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,8 @@ def examine(model: str) -> Pipeline:
         adapter = load(model)
         adapter.prompt("")
         _examined[state] = Pipeline(adapter.digest, adapter.image_shape[-1], adapter.reduction, len(adapter.schedule))
+        del adapter
+        gc.collect()  # gigabytes, in cycles
     return _examined[state]
 
 

@@ -320,7 +320,7 @@ def restored(trial_, replications, monkeypatch):
 
 @pytest.mark.parametrize("method", LATENT)
 def test_what_is_restored_does_not_depend_on_the_batch(pipeline, monkeypatch, method):
-    """A random network multiplies rounding; from noise, and with small weights, it stays below 1e-5."""
+    """STSL starts from noise: its inversion through a random network takes rounding to about 2e-5."""
     options = {"start_from": "gaussian"} if method.startswith("stsl") else {}
     one = RestorePhotographs(model=str(pipeline), method=method, operator="motion_blur", steps=3, options=options)
     three = restored(one, [4, 5, 6], monkeypatch)
