@@ -25,7 +25,7 @@ import numpy as np
 
 from . import __version__
 from .declarations import Cell, Declaration, read_declaration
-from .errors import BanditsError, PlayError, PluginError, RunFolderError, UsageError, in_one_line
+from .errors import BadParameter, BanditsError, PlayError, PluginError, RunFolderError, UsageError, in_one_line
 from .progress import Progress, SilentProgress
 from .protocol import Job
 from .registry import load_plugin, plugins
@@ -107,6 +107,7 @@ def resume(
     progress: Progress | None = None,
     batch: int | None = None,
     replications: int | None = None,
+    model: str | None = None,
 ) -> Run:
     """Run what a folder still lacks; finished parts are never written again.
 
@@ -116,12 +117,16 @@ def resume(
         progress: What to tell the user meanwhile.
         batch: Lanes per batch.
         replications: A larger number of replications than before, to continue the same run.
+        model: Where the run's pre-trained model lies now, if that is elsewhere.
 
     Raises:
         UsageError: The folder cannot be continued; nothing was run.
     """
     progress = progress or SilentProgress()
     folder, facts, experiment = reopen(place, progress)
+    if model is not None:
+        experiment = _moved(experiment, model)
+        facts["experiment"] = experiment.as_json()
     if replications is not None:
         if replications < experiment.replications:
             raise RunFolderError(
@@ -152,6 +157,16 @@ def resume(
         folder.write_facts(facts | {"status": "running"})
         folder.write_cells(experiment.cell_table(cells))
         return _run(folder, facts, experiment, cells, settings, progress, batch)
+
+
+def _moved(experiment: Any, model: str) -> Any:
+    """The experiment with its pre-trained model in another place."""
+    from .neural.pretrained import moved
+    from .neural.trials import NeuralExperiment
+
+    if not isinstance(experiment, NeuralExperiment):
+        raise BadParameter("--model belongs to neural runs, and this is one of agents on environments")
+    return moved(experiment, model)
 
 
 def _same_code(facts: dict[str, Any], code: dict[str, Any]) -> bool:
@@ -305,6 +320,7 @@ def verify(
     sample: int = 3,
     report: Callable[[Finding], None] = lambda finding: None,
     settings: Settings | None = None,
+    model: str | None = None,
 ) -> list[Finding]:
     """Replay a sample of replications of each cell, one by one, and compare them with the log bit for bit.
 
@@ -316,8 +332,11 @@ def verify(
         sample: Replications per cell: the first, the last, and others evenly between.
         report: Called with each cell's finding.
         settings: The device of a neural run.
+        model: Where the run's pre-trained model lies now, if that is elsewhere.
     """
     folder, _, experiment = reopen(place)
+    if model is not None:
+        experiment = _moved(experiment, model)
     findings = []
     cells = experiment.plan()[0]
     jobs = _jobs(experiment, cells, settings or Settings())

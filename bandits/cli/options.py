@@ -16,6 +16,7 @@ __all__ = [
     "GpusPerJob",
     "Margin",
     "MaxReplications",
+    "Model",
     "Plugins",
     "Quiet",
     "RayAddress",
@@ -66,6 +67,14 @@ Batch = Annotated[
 Device = Annotated[str, typer.Option(help="Of neural trials: auto (a GPU where there is one), cpu or cuda.")]
 GpusPerJob = Annotated[
     float | None, typer.Option(help="Of neural trials: share of a GPU per worker; default: as the trial says.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder of a Stable Diffusion 1 or 2 pipeline, as save_pretrained writes it, or its name in the local "
+        "cache of the hub; nothing is downloaded.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 WithReport = Annotated[bool, typer.Option("--report", help="Write report.html and figures at the end.")]

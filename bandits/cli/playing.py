@@ -19,6 +19,7 @@ from .options import (
     GpusPerJob,
     Margin,
     MaxReplications,
+    Model,
     Plugins,
     Quiet,
     RayAddress,
@@ -63,6 +64,7 @@ def run(
     margin: Margin = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Run the small version.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Run neural trials at full size on a CPU, too.")] = False,
+    model: Model = None,
     device: Device = "auto",
     gpus_per_job: GpusPerJob = None,
     backend: Backend = "auto",
@@ -95,12 +97,14 @@ def run(
             "until-separated": until_separated,
         }
         refuse_for_neural(regret_only)
-        trials = declare_trials(declared, settings, smoke, full, replications, seed, only, set_, sweep)
+        trials = declare_trials(declared, settings, smoke, full, replications, seed, only, set_, sweep, model)
         finished = start(trials, out, settings, make_progress(None, quiet), batch)
         conclude(finished, report=report, as_json=as_json)
         return
     if full:
         raise BadParameter("--full belongs to neural experiments: others run at full size without it")
+    if model is not None:
+        raise BadParameter("--model belongs to neural experiments, and this one plays agents on environments")
     if smoke:
         declared = declared.smoked()
     declared = adjust(
@@ -140,6 +144,7 @@ def resume(
     backend: Backend = "auto",
     workers: Workers = None,
     ray_address: RayAddress = None,
+    model: Model = None,
     device: Device = "auto",
     gpus_per_job: GpusPerJob = None,
     batch: Batch = None,
@@ -149,6 +154,8 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Run what a run still lacks: after Ctrl-C, a crash or a failure, or to add replications.
+
+    --model says where the run's pre-trained pipeline lies now, if that is elsewhere; another one is refused.
 
     Example: bandits resume results/quickstart-20260101T000000Z --replications 5000
     """
@@ -161,6 +168,8 @@ def resume(
     if until_separated:
         if experiment.horizon is None:
             refuse_for_neural({"until-separated": True})
+        if model is not None:
+            raise BadParameter("--model belongs to neural runs")
         if replications is not None:
             raise BadParameter("--replications and --until-separated both say how long to go on: give one of them")
         from ..until_separated import continue_until_separated
@@ -176,13 +185,14 @@ def resume(
         )
     else:
         refuse_without_looks(max_replications, alpha, margin)
-        finished = resume_run(place, settings, make_progress(experiment.horizon, quiet), batch, replications)
+        finished = resume_run(place, settings, make_progress(experiment.horizon, quiet), batch, replications, model)
     conclude(finished, report=report, as_json=as_json)
 
 
 def verify(
     place: RunPlace,
     sample: Annotated[int, typer.Option(min=1, help="Replications to replay per cell.")] = 3,
+    model: Model = None,
     device: Device = "auto",
     plugin: Plugins = [],
     as_json: AsJson = False,
@@ -190,7 +200,7 @@ def verify(
     """Replay a sample of replications, one at a time, and compare every bit with the log.
 
     Neural trials are replayed in the batches that they were run in; on another device, or with another torch, numbers
-    may differ by a relative 1e-5.
+    may differ by a relative 1e-5. --model says where the run's pre-trained pipeline lies now, if that is elsewhere.
 
     Example: bandits verify results/quickstart-20260101T000000Z --sample 10
     """
@@ -201,7 +211,7 @@ def verify(
     from ..tables import print_finding
 
     report = (lambda finding: None) if as_json else print_finding
-    findings = verify_run(place, sample, report, make_settings("serial", None, None, device))
+    findings = verify_run(place, sample, report, make_settings("serial", None, None, device), model)
     if as_json:
         print(json.dumps([asdict(f) | {"ok": f.ok} for f in findings]))
     if not all(finding.ok for finding in findings):
@@ -231,12 +241,17 @@ def declare_trials(
     only: list[str],
     set_: list[str],
     sweep: list[str],
+    model: str | None = None,
 ) -> NeuralExperiment:
     """A neural experiment as asked for, at the size that fits the device; says on stderr what that is."""
     from ..neural.devices import need_torch
+    from ..neural.pretrained import remark as on_the_cpu
+    from ..neural.pretrained import with_model
     from ..neural.sizes import sized
 
     need_torch(f"experiment '{declared.name}'")
+    if model is not None:
+        declared = with_model(declared, model)
     declared, remark = sized(declared, settings, smoke=smoke, full=full, pick=lambda one: choose_trials(one, only))
     if remark is not None:
         print(remark, file=sys.stderr)
@@ -246,6 +261,8 @@ def declare_trials(
         declared = declared.override(*parse_assignment(item))
     for item in sweep:
         declared = declared.sweep(*parse_assignment(item))
+    if model is not None and (remark := on_the_cpu(declared, settings)) is not None:
+        print(remark, file=sys.stderr)
     return declared
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .cache import ModelCache
     from .noise import Noise
+    from .stable_diffusion import StableDiffusion
 
 __all__ = ["Batch"]
 
@@ -94,6 +95,33 @@ class Batch:
         model = self.model(key, load)
         self.weights.append(_digests[key])
         return model
+
+    def pretrained(
+        self, model: str, weights: str = "", *, dtype: str = "float32", checkpointing: bool = False
+    ) -> StableDiffusion:
+        """The pre-trained pipeline at a place, on this device; see `bandits.neural.stable_diffusion.load`.
+
+        Args:
+            model: Folder, or name in the local cache of the hub.
+            weights: Digest that it must have; any will do where it is empty.
+            dtype: "float32" or "bfloat16".
+            checkpointing: Trade time for memory in gradients.
+
+        Raises:
+            WeightsNotFound: There is no pipeline, or one with another digest.
+        """
+        import torch
+
+        from .pretrained import expect
+        from .stable_diffusion import load
+
+        key = ("pretrained", model, weights, dtype, checkpointing)
+        found = self.model(
+            key, lambda: load(model, device=self.device, dtype=getattr(torch, dtype), checkpointing=checkpointing)
+        )
+        expect(model, found.digest, weights)
+        self.weights.append(f"pipeline: {found.digest}")
+        return found
 
     def log(self, step: int, metric: str, values: Tensor | FloatArray | float) -> None:
         """Log one number per replication, (B,), or one number that holds for all.

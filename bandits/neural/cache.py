@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -54,15 +54,22 @@ class ModelCache:
         self._models.clear()
 
 
-def size_of(model: Any) -> int:
-    """Bytes of the tensors of a module, or of those that an object holds in its attributes."""
+def size_of(model: Any, _seen: set[int] | None = None) -> int:
+    """Bytes of the tensors of a module, or of those that an object holds in its attributes; each counts once."""
+    seen = set[int]() if _seen is None else _seen
+    if id(model) in seen:
+        return 0
+    seen.add(id(model))
     if isinstance(model, Tensor):
         return model.numel() * model.element_size()
+    parts: Iterable[Any] = ()
     if isinstance(model, nn.Module):
-        return sum(size_of(tensor) for tensor in (*model.parameters(), *model.buffers()))
-    if isinstance(model, list | tuple):
-        return sum(size_of(part) for part in model)
-    return sum(size_of(part) for part in vars(model).values()) if hasattr(model, "__dict__") else 0
+        parts = (*model.parameters(), *model.buffers())
+    elif isinstance(model, list | tuple):
+        parts = model
+    elif hasattr(model, "__dict__") and not isinstance(model, type):
+        parts = vars(model).values()
+    return sum(size_of(part, seen) for part in parts)
 
 
 def _ready(model: Any, device: torch.device) -> Any:

@@ -52,8 +52,12 @@ class Trial(Protocol):
     - ``larger_is_better`` and ``smaller_is_better``: metrics of which more, or less, is better. ``psnr``, ``ssim`` and
       ``accuracy`` need not be named; of metrics that nobody names, no trial is called better than another.
 
-    and the method ``needs() -> Sequence[Training]``, the trained models that `run` will ask for; they are trained
-    before, as jobs of their own.
+    - ``where``: parameters that say where something lies, each with the parameter that says what it is, such as
+      ``{"model": "weights"}``: where the latter is given, the former is no part of a cell's key.
+
+    and the methods ``needs() -> Sequence[Training]``, the trained models that `run` will ask for, which are trained
+    before, as jobs of their own; and ``check() -> None``, which raises a ``UsageError`` where something outside is not
+    as the trial needs it, such as a folder of weights: it is called before anything runs, in the process that starts.
     """
 
     def run(self, batch: Batch) -> None:
@@ -144,8 +148,11 @@ class TrialCell:
     @cached_property
     def key(self) -> str:
         """Hash of what the cell is: a letter and 15 hexadecimal digits."""
-        identity = [self.trial.name, written(self.trial.parameters)]
-        return key_of({"trial": identity, "seed": self.seed, "noise": NOISE_VERSION})
+        parameters = written(self.trial.parameters)
+        for place, content in getattr(lookup("trial", self.trial.name).target, "where", {}).items():
+            if parameters[content]:
+                del parameters[place]
+        return key_of({"trial": [self.trial.name, parameters], "seed": self.seed, "noise": NOISE_VERSION})
 
     replays: ClassVar[bool] = True
 
@@ -178,6 +185,7 @@ class NeuralExperiment:
         smoke: What the small version replaces: fields, and parameters as ``name.parameter`` or ``*.parameter``.
         keep: Tensors of replications below this number are kept for the report.
         summary: One line that says what it shows.
+        pretrained: What ``--model`` runs instead: trials with the parameters ``model`` and ``weights``, for `on`.
     """
 
     kind: Literal["neural"] = field(default="neural", init=False)
@@ -188,6 +196,7 @@ class NeuralExperiment:
     smoke: Mapping[str, Any] = field(default_factory=dict)
     keep: int = 8
     summary: str = ""
+    pretrained: NeuralExperiment | None = None
 
     def __post_init__(self) -> None:
         """Check what was declared and bring it into its plain form; the declaration is frozen from then on."""
@@ -251,8 +260,26 @@ class NeuralExperiment:
             trials += changed if spec.name in meant else [spec]
         return self.replace(trials=trials)
 
+    def on(self, model: str, weights: str) -> NeuralExperiment:
+        """Return a copy whose trials use the pre-trained model at this place, with this digest.
+
+        Raises:
+            BadParameter: No trial takes one.
+        """
+        if not any(_has(spec, "model") and _has(spec, "weights") for spec in self.trials):
+            raise BadParameter(f"no trial of '{self.name}' uses a pre-trained model")
+        placed = {"model": model, "weights": weights}
+
+        def put(specs: Sequence[Spec]) -> list[Spec]:
+            return [dataclasses.replace(s, given={**s.given, **placed}) if _has(s, "model") else s for s in specs]
+
+        small = {name: put(value) if name == "trials" else value for name, value in self.smoke.items()}
+        return self.replace(trials=put(self.trials), smoke=small)
+
     def plan(self) -> tuple[list[TrialCell | TrainingCell], list[Any]]:
         """Build every trial once, which checks its parameters: the cells, and an empty list of pairs left out.
+
+        What a trial needs from outside is checked, too.
 
         The models that trials need come first, each once.
 
@@ -262,8 +289,11 @@ class NeuralExperiment:
         cells: dict[str, TrialCell] = {}
         trainings: dict[str, TrainingCell] = {}
         for spec in self.trials:
-            if not hasattr(spec.build(), "run"):
+            built = spec.build()
+            if not hasattr(built, "run"):
                 raise BadParameter(f"trial {spec.label} has no method run(batch)")
+            if hasattr(built, "check"):
+                built.check()
             cell = TrialCell(spec, self.seed, self.replications, self.keep)
             trainings |= {training.key: training for training in cell.trainings}
             if cell.key in cells:

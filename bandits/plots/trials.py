@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = ["draw_kept", "draw_steps"]
 
 MOST_ROWS = 40  # pictures are for looking at; the tensors are all in the run folder
 MOST_COLUMNS = 8
+PHOTOGRAPH = 64  # pixels on a side from which an image is drawn larger
 DASHES = {"solid": "-", "dashed": "--", "dotted": ":", "dash-dotted": "-."}
 
 
@@ -75,8 +77,10 @@ def draw_kept(opened: NeuralLog) -> Figure:
         raise NotLogged("no trial kept a tensor")
     rows = found[:MOST_ROWS]
     columns = min(MOST_COLUMNS, max(len(kept) for _, kept in rows))
-    images = all(_image(tensor) is not None for _, kept in rows for tensor in kept.values())
-    figure, axes = _panels(len(rows), columns, (1.0, 1.0) if images else (2.0, 1.2))
+    drawn = [_image(tensor) for _, kept in rows for tensor in kept.values()]
+    side = 1.0 if all(image is None or len(image) < PHOTOGRAPH for image in drawn) else 2.0
+    images = all(image is not None for image in drawn)
+    figure, axes = _panels(len(rows), columns, (side, side) if images else (2.0, 1.2))
     for line, (label, kept) in zip(axes, rows, strict=True):
         _draw_row(line, kept)
         line[0].set_ylabel(wrapped(label + _dashes_in_words(kept), 28), rotation=0, ha="right", va="center", fontsize=7)
@@ -90,7 +94,7 @@ def kept_rows(opened: NeuralLog) -> list[tuple[str, dict[int, NDArray[np.float64
     labels, found = opened.short_labels()[0], dict[Any, tuple[str, list[int], dict[int, NDArray[np.float64]]]]()
     for number, facts in enumerate(opened.trials):
         for name, kept in opened.kept(facts).items():
-            same = (name, *((r, tensor.shape, tensor.tobytes()) for r, tensor in sorted(kept.items())))
+            same = (name, *((r, tensor.shape, sha256(tensor.tobytes()).digest()) for r, tensor in sorted(kept.items())))
             found.setdefault(same, (name, [], kept))[1].append(number)
     rows = []
     for name, whose, kept in sorted(found.values(), key=lambda row: (row[1][0], -len(row[1]))):

@@ -61,9 +61,16 @@ def _neural_by_name(declared: Any, declaration: Mapping[str, Any]) -> str | None
     if not isinstance(declared, NeuralExperiment):
         return None
     sizes = {size: declaration[size] for size in ("replications", "seed")}
+    used = next((spec["parameters"] for spec in declaration["trials"] if spec["parameters"].get("weights")), None)
+    given = ""
+    if declared.pretrained is not None and used is not None:
+        declared = declared.pretrained.on(used["model"], used["weights"])
+        given = f" --model {shlex.quote(used['model'])}"
     for option, version in (("--full", declared), ("--smoke", declared.smoked())):
         if version.replace(**sizes).as_json()["trials"] == declaration["trials"]:
-            return f"bandits run {declared.name} {option} " + " ".join(f"--{s} {value}" for s, value in sizes.items())
+            return f"bandits run {declared.name}{given} {option} " + " ".join(
+                f"--{s} {value}" for s, value in sizes.items()
+            )
     return None
 
 

@@ -5,12 +5,17 @@ itself. Weights are the methods' defaults except where the declaration says else
 
 The smoke size tries the machinery, not the methods: networks of 15 % of the training, 16 images, 20 steps, 16 chains on
 the mixture; a minute of CPU time with training.
+
+``--model FOLDER`` restores photographs with a pre-trained pipeline of the Stable Diffusion family instead. It has not
+been run on real weights here.
 """
 
 from __future__ import annotations
 
 from bandits import NeuralExperiment, register_experiment, trial
 from bandits.specs import Spec
+
+from .photographs import LATENT, on_photographs
 
 __all__ = ["EXPERIMENT"]
 
@@ -35,9 +40,29 @@ def restorations(name: str, control: str) -> list[Spec]:
     ]
 
 
+def on_a_pipeline(steps: int, fewer: int) -> list[Spec]:
+    """Every method on latents on every operator, those of `STEPS` with fewer steps."""
+    return [
+        on_photographs(method, operator, fewer if method in STEPS else steps, options=options(method, operator))
+        for operator in OPERATORS
+        for method in LATENT
+    ]
+
+
+PHOTOGRAPHS = NeuralExperiment(
+    name="inverse_problems",
+    summary="Every method on latents, on five operators, on photographs by a pre-trained pipeline.",
+    trials=on_a_pipeline(steps=200, fewer=50),
+    replications=10,  # each photograph once
+    seed=4,
+    keep=4,
+    smoke={"replications": 2, "trials": on_a_pipeline(steps=2, fewer=2)},
+)
+
 EXPERIMENT = register_experiment(
     NeuralExperiment(
         name="inverse_problems",
+        pretrained=PHOTOGRAPHS,
         summary="Nine methods for inverse problems on five operators: distance to the exact posterior, and digits.",
         trials=[*restorations("restore_mixture", "exact"), *restorations("restore_digits", "codec_ceiling")],
         replications=256,

@@ -23,7 +23,7 @@ from .mcg import mcg
 from .psld import psld
 from .stsl import stsl, stsl_biased
 
-__all__ = ["Chains", "operator_of", "restore"]
+__all__ = ["Chains", "operator_of", "photograph_operator", "restore"]
 
 LATENT = {"latent_dps": latent_dps, "gml_dps": gml_dps, "psld": psld, "stsl": stsl, "stsl_biased": stsl_biased}
 PIXEL = {"dps": dps, "mcg": mcg, "ddrm": ddrm}
@@ -42,6 +42,23 @@ def operator_of(name: str, shape: tuple[int, ...], noise: Noise, repeats: int = 
     if name == "gaussian_blur":
         return Blur(gaussian_kernel(size, side / 8).to(noise.device, noise.dtype), shape)
     return Blur(motion_kernel(noise, size).repeat_interleave(repeats, 0), shape)
+
+
+def photograph_operator(name: str, shape: tuple[int, ...], noise: Noise, factor: int = 4) -> SpectralOp:
+    """The operator of that name for photographs (C, H, W), with the sizes of the authors' code of PSLD.
+
+    Blurs have kernels of 121 pixels for images of 512, and of as much less for smaller ones; the Gaussian has a
+    standard deviation of 3 pixels, and the path of the motion turns with the intensity 0.5.
+    """
+    side = min(shape[1:])
+    size = max(3, round(121 * side / 512) | 1)
+    if name == "pool":
+        return AveragePool(factor, shape)
+    if name == "gaussian_blur":
+        return Blur(gaussian_kernel(size, min(3.0, side / 8)).to(noise.device, noise.dtype), shape)
+    if name == "motion_blur":
+        return Blur(motion_kernel(noise, size, intensity=0.5), shape)
+    return operator_of(name, shape, noise)
 
 
 def restore(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bandits.neural.batch import Batch
     from bandits.neural.guidance import Restored
 
-__all__ = ["RestoreDigits", "RestoreMixture"]
+__all__ = ["PIXEL", "TAKES", "Restore", "RestoreDigits", "RestoreMixture"]
 
 OPERATORS = ("random", "box", "pool", "gaussian_blur", "motion_blur")
 HIDING = ("random", "box", "pool")  # a blur may let everything pass
@@ -49,8 +49,8 @@ PIXEL = ("dps", "mcg", "ddrm")
 ROLES = {"ae16": "codec", "lat_eps": "latent", "pix_eps": "pixel"}
 
 
-class _Restore:
-    """What both trials are told.
+class Restore:
+    """What the trials are told.
 
     Args:
         method: zero_fill, codec_ceiling, dps, mcg, ddrm, latent_dps, gml_dps, psld, stsl or stsl_biased.
@@ -98,8 +98,12 @@ class _Restore:
             batch.log(self.steps, "hidden_mse", hidden)
         batch.log(self.steps, "nfe_forward", float(run.forward))
         batch.log(self.steps, "nfe_backward", float(run.backward))
-        batch.keep("truth", truth)
-        batch.keep("restored", x)
+        batch.keep("truth", self.picture(truth))
+        batch.keep("restored", self.picture(x))
+
+    def picture(self, x: Tensor) -> Tensor:
+        """What is kept of images for the report."""
+        return x
 
 
 def _check_option(method: str, name: str, value: Any) -> None:
@@ -115,7 +119,7 @@ def _check_option(method: str, name: str, value: Any) -> None:
 
 
 @register_trial("restore_digits", source="Rout et al. (NeurIPS 2023; CVPR 2024), in small")
-class RestoreDigits(_Restore):
+class RestoreDigits(Restore):
     """Restore scikit-learn's digits with networks trained on the spot; replication r takes image r of its part.
 
     Args:
@@ -180,7 +184,7 @@ class RestoreDigits(_Restore):
 
 
 @register_trial("restore_mixture", source="derived: the posterior is known in closed form")
-class RestoreMixture(_Restore):
+class RestoreMixture(Restore):
     """Restore images drawn from a mixture of Gaussians, with its exact score, and compare with the exact posterior.
 
     Images of 8 x 8 pixels are the first 8 cosines times latents of a mixture of 4 Gaussians; methods on latents and

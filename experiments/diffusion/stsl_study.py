@@ -5,6 +5,10 @@ and size, on random and box inpainting; eta = 0 has the inner steps alone, PSLD 
 
 The smoke size tries the machinery, not the methods: one network of a quarter of the training, 64 images, 10 steps of
 STSL and 50 of PSLD; a minute of CPU time with training.
+
+``--model FOLDER`` restores photographs with a pre-trained pipeline of the Stable Diffusion family instead: 8-fold
+pooling and two blurs, the tasks of the paper, with omega at its default, for the paper's is not known. It has not been
+run on real weights here.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from typing import Any
 
 from bandits import NeuralExperiment, register_experiment, trial
 from bandits.specs import Spec
+
+from .photographs import on_photographs
 
 __all__ = ["EXPERIMENT"]
 
@@ -48,9 +54,43 @@ def trials(seeds: int, steps: int, long: int, training: float = 1.0) -> list[Spe
     ]
 
 
+def on_a_pipeline(steps: int, long: int) -> list[Spec]:
+    """The arms of photographs on the tasks of the paper: STSL with so many steps, and PSLD with more."""
+    traces: dict[str, dict[str, Any]] = {
+        "eta 0": {"eta": 0.0},
+        "eta 0, from noise": {"eta": 0.0, "start_from": "gaussian"},
+        "eta 0.02, kappa": {"eta": 0.02, **SMALL, "trace_weight": "kappa"},
+        "eta 0.02, paper": {"eta": 0.02, "trace_mode": "paper", "trace_weight": "const"},
+    }
+    return [
+        arm
+        for operator in ("pool", "gaussian_blur", "motion_blur")
+        for arm in (
+            on_photographs("codec_ceiling", operator, steps, factor=8),
+            on_photographs("psld", operator, long, factor=8),
+            on_photographs("stsl_biased", operator, steps, factor=8),
+            *(
+                on_photographs("stsl", operator, steps, title=f"stsl {title}", factor=8, options=trace)
+                for title, trace in traces.items()
+            ),
+        )
+    ]
+
+
+PHOTOGRAPHS = NeuralExperiment(
+    name="stsl",
+    summary="STSL, its ingredients and PSLD on photographs by a pre-trained pipeline: the paper's three tasks.",
+    trials=on_a_pipeline(steps=50, long=1000),
+    replications=10,  # each photograph once
+    seed=6,
+    keep=4,
+    smoke={"replications": 2, "trials": on_a_pipeline(steps=2, long=3)},
+)
+
 EXPERIMENT = register_experiment(
     NeuralExperiment(
         name="stsl",
+        pretrained=PHOTOGRAPHS,
         summary="STSL on inpainting of digits: the start, the inner steps and the trace, each by itself.",
         trials=trials(seeds=3, steps=50, long=1000),
         replications=600,  # each of the 200 test images with three masks and starts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 
 import pytest
 
@@ -91,3 +92,17 @@ def days_of_power(tmp_path, monkeypatch):
         (folder / f"ItalyPowerDemand_{part}.ts").write_text("\n".join(head + lines) + "\n")
     monkeypatch.syspath_prepend(tmp_path)
     return folder
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Any attempt to reach a network fails the test; worker processes are reached through sockets of the machine."""
+
+    def refuse(*_, **__):
+        raise AssertionError("a download was tried")
+
+    def connect(self, *place, connect=socket.socket.connect):
+        return connect(self, *place) if self.family == socket.AF_UNIX else refuse()
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
