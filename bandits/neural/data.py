@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -32,8 +33,9 @@ class Digits:
     test_labels: Tensor
 
 
+@cache
 def load_digits() -> Digits:
-    """Read the digits and split them by one fixed permutation.
+    """Read the digits, once in a process, and split them by one fixed permutation.
 
     Raises:
         UsageError: scikit-learn is not installed.

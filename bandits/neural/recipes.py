@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from ..errors import BadParameter, UnknownName, did_you_mean
 from .data import load_digits
-from .networks import VAE, Autoencoder, EpsMLP, EpsUNet, mlp, time_features
+from .networks import VAE, Autoencoder, EpsMLP, EpsUNet, frequencies, mlp, time_features
 from .noise import Noise
 from .schedule import Schedule, ddim_step, linear, scaled_linear, tweedie
 from .training import Draws, Trained, code_of, is_kept, obtain, place_of, with_changes
@@ -148,7 +148,7 @@ class _Eps:
 
     name: str
     settings: Mapping[str, Any]
-    uses: tuple[Any, ...] = (EpsMLP, EpsUNet, mlp, time_features, linear, scaled_linear, load_digits)
+    uses: tuple[Any, ...] = (EpsMLP, EpsUNet, mlp, time_features, frequencies, linear, scaled_linear, load_digits)
 
     def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
         if "series" in settings:

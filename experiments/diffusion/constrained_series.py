@@ -147,10 +147,10 @@ class ConstrainedSeries:
             if self.prior == "gaussian":
                 model = batch.model(("gaussian", self.series), lambda: gaussian_prior(series, schedule, batch.device))
             else:
-                model = batch.trained("ts_eps", number, series=self.series, steps=self.train_steps)
+                settings = {"series": self.series, "steps": self.train_steps}
+                model = batch.trained("ts_eps", number, dtype=torch.float64, **settings)
             streams = [r * self.samples + i for r in replications for i in range(count)]
-            dtype = torch.float64 if self.prior == "gaussian" else torch.float32
-            noise = Noise(batch.seed, streams, batch.device, dtype, ["sampling"])
+            noise = Noise(batch.seed, streams, batch.device, torch.float64, ["sampling"])
             more = {"seeds": seeds[lanes], "realism": self.realism} if self.method == "cop" else {}
             return lanes, method(model, constraints.take(lanes), noise, schedule, **parameters, **more)
 
