@@ -159,7 +159,7 @@ class ConstrainedSeries:
             answer(number, [r for r in batch.replications if numbers[r] == number])
             for number in sorted(set(numbers.values()))
         ]
-        order = torch.tensor([lane for lanes, _ in parts for lane in lanes]).argsort()
+        order = torch.tensor([lane for lanes, _ in parts for lane in lanes], device=batch.device).argsort()
         shape = (batch.size, count, *series.shape)
         x, real = torch.cat([found.x for _, found in parts])[order].reshape(shape), reference.reshape(shape)
         for name, values in judge(series, constraints, x, real).items():

@@ -72,6 +72,7 @@ class DigitDDIM:
         from bandits.neural.data import load_digits
         from bandits.neural.guidance import Diffusion, play
         from bandits.neural.recipes import RECIPES, schedule_of
+        from bandits.neural.training import untrained
 
         recipe, digits = RECIPES[self.network], load_digits()
         dtype = torch.float64 if self.precision == "float64" else torch.float32
@@ -80,7 +81,7 @@ class DigitDDIM:
             model = batch.trained(need.recipe, need.seed, dtype=dtype, **need.settings)
         else:
             key = ("untrained", self.network, self.precision)
-            model = batch.model(key, lambda: recipe.build(recipe.settings, digits.train).to(dtype))
+            model = batch.model(key, lambda: untrained(recipe, recipe.settings, digits.train).to(dtype))
         noise = batch.noise("sampling", dtype=dtype)
         schedule = schedule_of(recipe.settings)
         diffusion = Diffusion(model, schedule, noise, steps=self.steps, eta_d=self.eta)
