@@ -4,4 +4,4 @@ Nothing here is imported by ``import bandits``: it needs the extra ``neural`` (`
 Declarations, jobs and logs (`trials`, `jobs`, `log`) do without torch until a job runs.
 """
 
-NOISE_VERSION = 1  # raised when the same seed, sample and salt give other draws
+NOISE_VERSION = 2  # raised when the same seed and replication log other numbers: other draws, or their precision

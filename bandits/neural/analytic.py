@@ -105,7 +105,7 @@ class Mixture:
         """Law of ``matrix x + sd n``, for a matrix (m, l) or (B, m, l)."""
         matrix = matrix.unsqueeze(-3)
         means = (matrix @ self.means.unsqueeze(-1)).squeeze(-1)
-        covariances = matrix @ self.covariances @ matrix.mT + sd**2 * torch.eye(matrix.shape[-2]).to(matrix)
+        covariances = matrix @ self.covariances @ matrix.mT + sd**2 * _eye(matrix)
         return Mixture.of(self.weights.expand(means.shape[:-1]), means, covariances)
 
     def given(self, matrix: Tensor, y: Tensor, sd: float) -> Mixture:
@@ -122,7 +122,7 @@ class Mixture:
         matrix, prior = matrix.unsqueeze(-3), self.covariances
         gain = torch.linalg.solve(law.covariances, matrix @ prior).mT
         means = self.means + (gain @ (y.unsqueeze(-2) - law.means).unsqueeze(-1)).squeeze(-1)
-        left = torch.eye(prior.shape[-1]).to(prior) - gain @ matrix
+        left = _eye(prior) - gain @ matrix
         covariances = left @ prior @ left.mT + sd**2 * gain @ gain.mT
         covariances = covariances.expand(*means.shape, means.shape[-1])
         return Mixture.of(law._log_joint(y).softmax(-1), means, (covariances + covariances.mT) / 2)
@@ -157,6 +157,11 @@ class Mixture:
         return _rows_times(self.means - z.unsqueeze(-2), self.bases)
 
 
+def _eye(like: Tensor) -> Tensor:
+    """Identity with as many rows as a matrix (..., m, n)."""
+    return torch.eye(like.shape[-2], dtype=like.dtype, device=like.device)
+
+
 def _rows_times(rows: Tensor, bases: Tensor) -> Tensor:
     """Rows (B, K, l) times each component's matrix, (K, l, l) or (B, K, l, l)."""
     if bases.dim() == 3:  # shared: one product per component, not one per sample
@@ -189,7 +194,7 @@ class GaussianEps(GMMEps):
     """Exact noise prediction where the data is N(mean, covariance): a mixture of one."""
 
     def __init__(self, mean: Tensor, covariance: Tensor, schedule: Schedule) -> None:
-        super().__init__(torch.ones(1).to(mean), mean.unsqueeze(0), covariance.unsqueeze(0), schedule)
+        super().__init__(mean.new_ones(1), mean.unsqueeze(0), covariance.unsqueeze(0), schedule)
 
 
 class LinearCodec:
@@ -204,7 +209,7 @@ class LinearCodec:
         self.S, self.data_shape = S, data_shape or (S.shape[0],)
         if math.prod(self.data_shape) != S.shape[0]:
             raise ShapeError(f"data of shape {self.data_shape} does not have the {S.shape[0]} entries of a column of S")
-        if not torch.allclose(S.T @ S, torch.eye(S.shape[1]).to(S), atol=1e-5):
+        if not torch.allclose(S.T @ S, _eye(S.T), atol=1e-5):
             raise BadParameter("the columns of S must be orthonormal: torch.linalg.qr(S).Q makes them so")
 
     def encode(self, x: Tensor) -> Tensor:

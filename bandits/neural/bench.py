@@ -2,7 +2,8 @@
 
 Both are the engine's own job on the digit UNet (`unet_eps`) sampled by DDIM, once with all seeds as one batch and once
 with batches of one; they take turns in the same run, and the median of the repeats is reported. On the CPU CPU time
-counts, of one thread, as in all jobs; on a GPU wall time. Weights are the initial ones: training changes no time.
+counts, of one thread, as in all jobs; on a GPU wall time. Weights are the initial ones: training changes no time. They
+are float32, as those of large networks are, of which this is to tell something.
 """
 
 from __future__ import annotations
@@ -56,7 +57,11 @@ def measure_neural(
     if device == "cuda" and kind == "cpu":
         raise UsageError("no GPU is visible: --device cpu measures the CPU")
     count, length = (given or usual for given, usual in zip((replications, steps), SIZES[kind], strict=True))
-    cell = TrialCell(trial("digit_ddim", network="unet_eps", steps=length, training=0.0), seed=1, replications=count)
+    cell = TrialCell(
+        trial("digit_ddim", network="unet_eps", steps=length, training=0.0, precision="float32"),
+        seed=1,
+        replications=count,
+    )
     together = TrialJob(cell, kind, 1.0 if kind == "cuda" else 0.0, batch=count)
     alone, few = replace(together, batch=1), min(count, _ALONE)
     clock = time.process_time if kind == "cpu" else time.perf_counter
@@ -71,7 +76,7 @@ def measure_neural(
     fast, slow = (statistics.median(column) for column in zip(*taken, strict=True))
     busy, note = _gpu_busy(lambda: together.run(0, count)) if kind == "cuda" else (None, _NO_GPU)
     return {
-        "what": f"digit UNet, DDIM with {length} steps",
+        "what": f"digit UNet in float32, DDIM with {length} steps",
         "device": single.facts["device"],
         "torch": single.facts["torch"],
         "weights": "initial, not trained",

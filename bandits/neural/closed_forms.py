@@ -46,11 +46,12 @@ def nearest_bar(bars: Tensor) -> Tensor:
 
         max over upper sets U with i of  min over lower sets D with i of  the mean of the bar's entries in both.
     """
-    entries = []
+    entries, parts = [], bars.unbind(-1)
     for i in range(4):
         uppers = [set(upper) for upper in _UPPER if i in upper]
         lowers = [set(lower) for lower in _LOWER if i in lower]
-        means = [bars[..., sorted(upper & lower)].mean(-1) for upper, lower in product(uppers, lowers)]
+        both = [[parts[j] for j in sorted(upper & lower)] for upper, lower in product(uppers, lowers)]
+        means = [torch.stack(chosen, -1).mean(-1) for chosen in both]
         table = torch.stack(means, -1).reshape(*bars.shape[:-1], len(uppers), len(lowers))
         entries.append(table.amin(-1).amax(-1))
     return torch.stack(entries, -1)

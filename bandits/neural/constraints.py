@@ -3,7 +3,7 @@
 A sample x has some shape, usually (L, C): L moments of C channels. Its entries in C order are the n coordinates below.
 Numbers that differ from sample to sample (the mean that each must have, the place of its peak) are given as tensors
 whose first axis is the batch B; all else is shared. A list of members is what `projection.Constraints` puts together.
-Everything is float64.
+Everything is float64, on the CPU until `projection.Constraints` moves it.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def box(shape: Sequence[int], low: Number, high: Number, name: str = "box") -> B
         sides.append(value.broadcast_to(*batch, *shape).reshape(*batch, n))
     if (sides[0] > sides[1]).any():
         raise ConstraintError(f"{name}: the lower side lies above the upper side")
-    eye = torch.eye(n, dtype=torch.float64)
+    eye = torch.eye(n, dtype=torch.float64, device="cpu")
     both = sides[0] + sides[1]
     bounds = torch.cat([-sides[0].expand_as(both), sides[1].expand_as(both)], -1)
     return Box(name, torch.cat([-eye, eye]), bounds, False, sides[0], sides[1])
@@ -223,7 +223,7 @@ def _moments(shape: Sequence[int], channel: int) -> Tensor:
     """The rows that pick a channel: (L, n)."""
     if len(shape) != 2 or not 0 <= channel < shape[1]:
         raise ShapeError(f"no channel {channel} in samples of shape {tuple(shape)}: (moments, channels)")
-    eye = torch.eye(math.prod(shape), dtype=torch.float64)
+    eye = torch.eye(math.prod(shape), dtype=torch.float64, device="cpu")
     return eye.reshape(*shape, -1)[:, channel]
 
 
@@ -244,5 +244,6 @@ def _others(shape: Sequence[int], time: int | Tensor, channel: int) -> Tensor:
     times = _check_times(shape, time)
     if shape[0] < 2:
         raise ShapeError("the place of an extreme needs at least two moments")
-    index = torch.arange(shape[0] - 1) + (torch.arange(shape[0] - 1) >= times.unsqueeze(-1))
+    others = torch.arange(shape[0] - 1, device=times.device)
+    index = others + (others >= times.unsqueeze(-1))
     return _moments(shape, channel)[index]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,8 +49,9 @@ class Digits:
     test_labels: Tensor
 
 
+@cache
 def load_digits() -> Digits:
-    """Read the digits and split them by one fixed permutation.
+    """Read the digits, once in a process, and split them by one fixed permutation.
 
     Raises:
         UsageError: scikit-learn is not installed.

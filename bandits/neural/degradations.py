@@ -32,7 +32,7 @@ def box_mask(in_shape: tuple[int, ...], size: int) -> Tensor:
     """Pixels seen when a centred square of size x size is hidden: bool (1, 1, H, W)."""
     if len(in_shape) != 3 or not 0 <= size <= min(in_shape[1:]):
         raise ShapeError(f"a box of {size} x {size} does not fit images of shape {in_shape}, expected (C, H, W)")
-    seen = torch.ones(1, 1, *in_shape[1:], dtype=torch.bool)
+    seen = torch.ones(1, 1, *in_shape[1:], dtype=torch.bool, device="cpu")
     top, left = ((side - size) // 2 for side in in_shape[1:])
     seen[..., top : top + size, left : left + size] = False
     return seen
@@ -42,7 +42,8 @@ def gaussian_kernel(size: int, sd: float) -> Tensor:
     """Gaussian blur cut off at an odd size, summing to 1: float64 (1, size, size); sd in pixels."""
     if sd <= 0 or size < 1 or size % 2 == 0:
         raise BadParameter(f"a kernel has an odd size and a positive sd, got size {size} and sd {sd}")
-    line = torch.exp(-(torch.arange(-(size // 2), size // 2 + 1, dtype=torch.float64) ** 2) / (2 * sd**2))
+    place = torch.arange(-(size // 2), size // 2 + 1, dtype=torch.float64, device="cpu")
+    line = torch.exp(-(place**2) / (2 * sd**2))
     kernel = torch.outer(line, line)
     return (kernel / kernel.sum()).unsqueeze(0)
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..errors import BadParameter
 from .checks import finite
-from .errors import NumericalError, ShapeError
+from .errors import ShapeError
+from .faults import LOOK_EVERY, Watch
 from .interfaces import Codec, EpsModel, LinearOp
 from .noise import Noise
 from .operators import check_adjoint, check_measurement
@@ -155,23 +156,17 @@ def play(diffusion: Diffusion, z: Tensor, update: Update) -> Tensor:
     Raises:
         NumericalError: NaN or infinity; says at which step and where it came up first, and holds the last sound state.
     """
+    watch = Watch(len(diffusion.times), every=1 if z.device.type == "cpu" else LOOK_EVERY)
     for number, (t, earlier) in enumerate(diffusion.times):
         diffusion.seen = {}
-        new = update(z, t, earlier).detach()
-        found = {**diffusion.seen, "the state": new}
-        if not torch.stack([part.isfinite().all() for part in found.values()]).all():
-            which = next(name for name, part in found.items() if not part.isfinite().all())
-            lanes = ~found[which].isfinite().reshape(len(new), -1).all(1)
-            raise NumericalError(
-                f"{which} is not finite at step {number + 1} of {len(diffusion.times)} (index {t}) in "
-                f"{int(lanes.sum())} of {len(new)} samples, the first being {int(lanes.nonzero()[0])}: "
-                "smaller weights of the loss, or a wider number format, may help",
-                t=t,
-                step=number,
-                which=which,
-                state=z,
-            )
+        try:
+            new = update(z, t, earlier).detach()
+        except Exception:
+            watch.look()  # an earlier step may be why
+            raise
+        watch.note(number, t, {**diffusion.seen, "the state": new}, before=z)
         z = new
+    watch.look()
     return z
 
 

@@ -68,7 +68,7 @@ def describe(dimensions: Tensor) -> str:
 
 def _lanczos(H: Callable[[Tensor], Tensor], like: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """Nodes and weights (B, k) of the spectral measure of H in a random direction, the same for all samples."""
-    sign = torch.randint(0, 2, like.shape[1:], generator=torch.Generator().manual_seed(0))
+    sign = torch.randint(0, 2, like.shape[1:], generator=torch.Generator("cpu").manual_seed(0), device="cpu")
     v = (2 * sign - 1).to(like).expand_as(like)
     basis = [v / v.norm(dim=1, keepdim=True)]
     diagonal, beside = [], []

@@ -7,13 +7,14 @@ it is built. Samples of a batch never influence one another: there is no normali
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["VAE", "Autoencoder", "EpsMLP", "EpsSeries", "EpsUNet", "mlp", "time_features"]
+__all__ = ["VAE", "Autoencoder", "EpsMLP", "EpsSeries", "EpsUNet", "frequencies", "mlp", "time_features"]
 
 
 def mlp(*widths: int) -> nn.Sequential:
@@ -24,11 +25,18 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def time_features(t: Tensor, size: int, longest: float = 10_000.0) -> Tensor:
+def time_features(t: Tensor, size: int, dtype: torch.dtype = torch.float32, longest: float = 10_000.0) -> Tensor:
     """Sines and cosines of times (B,) at frequencies from 1 down to 1 / longest: (B, size)."""
-    exponents = torch.arange(size // 2, device=t.device, dtype=torch.float32) / max(size // 2 - 1, 1)
-    angles = t.to(torch.float32)[:, None] * longest**-exponents
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+    wide = torch.promote_types(dtype, torch.float32)
+    angles = t.to(wide)[:, None] * frequencies(size // 2, longest, t.device, wide)
+    return torch.cat([angles.sin(), angles.cos()], dim=1).to(dtype)
+
+
+@cache
+def frequencies(count: int, longest: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """So many, evenly spaced in logarithm, (count,); taken on the CPU, for a device may round powers differently."""
+    exponents = torch.arange(count, device="cpu", dtype=torch.float32) / max(count - 1, 1)
+    return (longest**-exponents).to(device=device, dtype=dtype)
 
 
 class EpsMLP(nn.Module):
@@ -49,7 +57,7 @@ class EpsMLP(nn.Module):
     def eps(self, z: Tensor, t: Tensor, cond: Any = None) -> Tensor:
         """Noise in ``z`` (B, ...) at the indices ``t`` (B,)."""
         dtype = next(self.parameters()).dtype
-        times = time_features(t, self.features).to(dtype)
+        times = time_features(t, self.features, dtype)
         out: Tensor = self.net(torch.cat([z.flatten(1).to(dtype), times], dim=1))
         return out.reshape(z.shape).to(z.dtype)
 
@@ -82,7 +90,7 @@ class EpsUNet(nn.Module):
     def eps(self, z: Tensor, t: Tensor, cond: Any = None) -> Tensor:
         """Noise in images ``z`` (B, C, H, W), H and W even, at the indices ``t`` (B,)."""
         dtype = next(self.parameters()).dtype
-        time = self.time(time_features(t, self.features).to(dtype))
+        time = self.time(time_features(t, self.features, dtype))
         skip = self.down(self.enter(z.to(dtype)), time)
         h = self.shrink(skip)
         for block in self.middle:
@@ -136,7 +144,7 @@ class EpsSeries(nn.Module):
     def eps(self, z: Tensor, t: Tensor, cond: Any = None) -> Tensor:
         """Noise in windows ``z`` (B, L, C) at the indices ``t`` (B,)."""
         dtype = self.moments.dtype
-        time = self.time(time_features(t, self.features).to(dtype))
+        time = self.time(time_features(t, self.features, dtype))
         h = self.enter(z.to(dtype).transpose(1, 2)) + self.moments
         for block in self.blocks:
             h = block(h, time)

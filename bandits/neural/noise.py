@@ -8,7 +8,7 @@ Streams of one sample that must not share draws differ by a salt.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -46,19 +46,33 @@ class Noise:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal draws, (B, *shape)."""
-        return self._move(np.stack([generator.standard_normal(shape) for generator in self._generators]))
+        draws, moved = self._room(shape)
+        for generator, row in zip(self._generators, draws, strict=True):
+            generator.standard_normal(out=row)
+        return moved()
 
     def uniform(self, *shape: int) -> Tensor:
         """Draws from [0, 1), (B, *shape)."""
-        return self._move(np.stack([generator.random(shape) for generator in self._generators]))
+        draws, moved = self._room(shape)
+        for generator, row in zip(self._generators, draws, strict=True):
+            generator.random(out=row)
+        return moved()
 
     def permutation(self, n: int) -> Tensor:
         """A random order of 0 .. n-1 for each sample, int64 (B, n)."""
         orders = np.stack([generator.permutation(n) for generator in self._generators])
         return torch.from_numpy(orders).to(self.device)
 
-    def _move(self, draws: np.ndarray) -> Tensor:
-        return torch.from_numpy(draws).to(device=self.device, dtype=self.dtype)
+    def _room(self, shape: tuple[int, ...]) -> tuple[np.ndarray, Callable[[], Tensor]]:
+        """Where to draw, (B, numbers), and what then brings it to the device, its type and (B, *shape).
+
+        A GPU fetches it from locked memory while the host goes on. What it is rounded to is decided there, for the host
+        would have to wait for a copy of its own.
+        """
+        room = torch.empty(
+            (len(self), *shape), dtype=torch.float64, device="cpu", pin_memory=self.device.type == "cuda"
+        )
+        return room.reshape(len(self), -1).numpy(), lambda: room.to(self.device, non_blocking=True).to(self.dtype)
 
 
 def _word(salt: int | str) -> int:

@@ -101,7 +101,7 @@ class AveragePool:
         self.k = k
         self.in_shape: tuple[int, ...] = in_shape
         self.out_shape: tuple[int, ...] = (in_shape[0], in_shape[1] // k, in_shape[2] // k)
-        self.rank = torch.tensor([math.prod(self.out_shape)])
+        self.rank = torch.tensor([math.prod(self.out_shape)], device="cpu")
 
     def A(self, x: Tensor) -> Tensor:
         """Means of the blocks."""
@@ -120,7 +120,7 @@ class AveragePool:
     def spectral(self, x: Tensor, gains: Gains) -> Tensor:
         """Multiply block means by ``gains(1/k)`` and what differs from them by ``gains(0)``."""
         mean = self.pinv(self.A(x))
-        gain = gains(torch.tensor([1 / self.k, 0.0]).to(x))
+        gain = gains(torch.arange(1, -1, -1, dtype=x.dtype, device=x.device) / self.k)  # of 1/k and of 0
         return gain[0] * mean + gain[1] * (x - mean)
 
 
@@ -274,9 +274,10 @@ def check_adjoint(operator: LinearOp, like: Tensor, tolerance: float = 1e-5) -> 
     Raises:
         OperatorError: States the mismatch.
     """
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(len(like), *operator.in_shape, generator=draw, dtype=torch.float64).to(like)
-    y = torch.randn(like.shape, generator=draw, dtype=torch.float64).to(like)
+    draw = torch.Generator("cpu").manual_seed(0)
+    shapes = ((len(like), *operator.in_shape), like.shape)
+    drawn = (torch.randn(shape, generator=draw, dtype=torch.float64, device="cpu") for shape in shapes)
+    x, y = (part.to(like) for part in drawn)
     Ax, Aty = operator.A(x), operator.At(y)
     if Ax.shape != y.shape or Aty.shape != x.shape:
         raise OperatorError(

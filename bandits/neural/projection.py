@@ -48,8 +48,10 @@ class Constraints:
         self.convex = [member for member in members if isinstance(member, Convex)]
         self.batch = self._common_batch()
         self.rows, self.bounds = self._stack_rows()
-        flags = [torch.full((member.bounds.shape[-1],), member.equality) for member in self.linear]
-        self.equal = torch.cat([torch.zeros(0, dtype=torch.bool), *flags]).to(self.device)
+        flags = [member.equality for member in self.linear for _ in range(member.bounds.shape[-1])]
+        self.equal = torch.tensor(flags, dtype=torch.bool, device=self.device)
+        self._all_equal = all(flags)
+        self._consistent = False  # not known yet
         self.program = Program(self) if len(self.linear) < len(self.members) else None
 
     @property
@@ -85,7 +87,7 @@ class Constraints:
         flat = self._flatten(x)
         excess = self._apply(self.rows, flat) - self.bounds
         parts = [torch.where(self.equal, excess.abs(), excess.clamp_min(0))]
-        for ball in self._moved_balls():
+        for ball in self._moved_balls:
             distance = torch.linalg.vector_norm(flat - ball.centre, dim=-1)
             parts.append((distance - ball.radius).clamp_min(0).unsqueeze(-1))
         if self.program is not None and self.convex:
@@ -117,16 +119,18 @@ class Constraints:
         if not self.members:
             nearest = flat
         elif self.program is not None:
-            ball = self._moved_balls()[0] if isinstance(only, Ball) else None
+            ball = self._moved_balls[0] if isinstance(only, Ball) else None
             nearest = nearest_in_ball(flat, ball.centre, ball.radius) if ball else self.program.solve(flat)
         elif isinstance(only, Box):
-            nearest = flat.clamp(only.low.to(flat.device), only.high.to(flat.device))
+            nearest = flat.clamp(*self._sides)
         elif isinstance(only, Ohlc):
             nearest = flat.reshape(len(flat), *self.shape).clone()
-            nearest[..., list(only.channels)] = nearest_bar(nearest[..., list(only.channels)])
-        elif bool(self.equal.all()) and not self._orthogonal:
+            bars = nearest_bar(torch.stack([nearest[..., channel] for channel in only.channels], -1))
+            for channel, entry in zip(only.channels, bars.unbind(-1), strict=True):
+                nearest[..., channel] = entry
+        elif self._all_equal and not self._orthogonal:
+            self._require_consistent()
             nearest = nearest_on_plane(flat, self.rows, self._inverse, self.bounds)
-            self._refuse_inconsistent(nearest)
         else:
             nearest = self._solve_dual(self._solve_dual(flat))  # again: the first is exact to the size of its input
         return nearest.reshape(x.shape)
@@ -154,7 +158,7 @@ class Constraints:
         if not self.members:
             nearest = flat
         elif self._is_one_ball:
-            ball = self._moved_balls()[0]
+            ball = self._moved_balls[0]
             nearest = toward_ball(flat, ball.centre, ball.radius, gamma / 2)
         elif self.program is not None:
             nearest = self.program.solve(flat, gamma, penalty)
@@ -183,12 +187,25 @@ class Constraints:
             nearest[stuck] = Program(self).solve(flat, gamma, penalty, stuck)
         return nearest
 
-    def _refuse_inconsistent(self, nearest: Tensor) -> None:
+    def _require_consistent(self) -> None:
+        """Refuse equalities that exclude each other, which has nothing to do with what is projected: asked once."""
+        if self._consistent:
+            return
+        origin = self.rows.new_zeros(self.batch or 1, self.size)
+        nearest = nearest_on_plane(origin, self.rows, self._inverse, self.bounds)
         excess = (self._apply(self.rows, nearest) - self.bounds).abs()
         broken = excess > _FEASIBLE * (1 + self.bounds.abs() + nearest.abs().amax(-1, keepdim=True))
         for lane in broken.any(-1).nonzero().flatten().tolist():
             if conflict := explain_conflict(self, lane):
                 raise InfeasibleError(conflict)
+        self._consistent = True
+
+    @cached_property
+    def _sides(self) -> tuple[Tensor, Tensor]:
+        """The sides of the only member, a box, where the samples live."""
+        (box,) = self.members
+        assert isinstance(box, Box)
+        return box.low.to(self.device), box.high.to(self.device)
 
     @property
     def _is_one_ball(self) -> bool:
@@ -220,8 +237,8 @@ class Constraints:
         """All linear rows (G, m, n) and their bounds (G', m), where G and G' are 1 or B."""
         rows = [member.rows if member.rows.dim() == 3 else member.rows[None] for member in self.linear]
         bounds = [member.bounds if member.bounds.dim() == 2 else member.bounds[None] for member in self.linear]
-        rows.append(torch.zeros(1, 0, self.size, dtype=torch.float64))
-        bounds.append(torch.zeros(1, 0, dtype=torch.float64))
+        rows.append(torch.zeros(1, 0, self.size, dtype=torch.float64, device="cpu"))
+        bounds.append(torch.zeros(1, 0, dtype=torch.float64, device="cpu"))
         stacked = []
         for parts in (rows, bounds):
             batch = max(len(part) for part in parts)
@@ -245,6 +262,7 @@ class Constraints:
             )
         return next(iter(sizes), None)
 
+    @cached_property
     def _moved_balls(self) -> list[Ball]:
         return [Ball(b.name, b.centre.to(self.device), b.radius.to(self.device)) for b in self.balls]
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -29,12 +30,12 @@ from torch import Tensor, nn
 
 from ..errors import BadParameter, UnknownName, did_you_mean
 from .data import load_digits
-from .networks import VAE, Autoencoder, EpsMLP, EpsSeries, EpsUNet, mlp, time_features
+from .networks import VAE, Autoencoder, EpsMLP, EpsSeries, EpsUNet, frequencies, mlp, time_features
 from .noise import Noise
 from .schedule import Schedule, ddim_step, linear, scaled_linear, tweedie
 from .training import Draws, Trained, code_of, is_kept, obtain, place_of, with_changes
 
-__all__ = ["RECIPES", "is_trained", "mmd", "sample", "schedule_of", "trained"]
+__all__ = ["RECIPES", "alphas_of", "is_trained", "mmd", "sample", "schedule_of", "trained"]
 
 
 def trained(
@@ -80,6 +81,13 @@ def schedule_of(settings: Mapping[str, Any]) -> Schedule:
     if settings["schedule"] not in known:
         raise BadParameter(f"schedule is one of {', '.join(known)}, not {settings['schedule']!r}")
     return known[settings["schedule"]](int(settings["times"]))
+
+
+@cache
+def alphas_of(schedule: str, times: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The alphas of a schedule as a tensor, made once."""
+    alphas = schedule_of({"schedule": schedule, "times": times}).alphas
+    return torch.tensor(alphas, dtype=dtype, device=device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +158,9 @@ class _Eps:
 
     name: str
     settings: Mapping[str, Any]
-    uses: tuple[Any, ...] = (EpsMLP, EpsSeries, EpsUNet, mlp, time_features, linear, scaled_linear, load_digits)
+    uses: tuple[Any, ...] = (
+        EpsMLP, EpsSeries, EpsUNet, mlp, time_features, frequencies, alphas_of, linear, scaled_linear, load_digits,
+    )  # fmt: skip  # a list of names
 
     def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
         if "series" in settings:
@@ -173,7 +183,7 @@ class _Eps:
 
     def loss(self, model: nn.Module, x: Tensor, draws: Draws, settings: Mapping[str, Any]) -> Tensor:
         t = draws.integers(settings["times"], len(x))
-        alphas = torch.tensor(schedule_of(settings).alphas, dtype=x.dtype, device=x.device)[t]
+        alphas = alphas_of(settings["schedule"], settings["times"], x.dtype, x.device)[t]
         alphas = alphas.reshape(-1, *[1] * (x.dim() - 1))
         noise = draws.normal_like(x)
         noisy = alphas.sqrt() * x + (1 - alphas).sqrt() * noise
@@ -207,7 +217,7 @@ def sample(
     z = Noise(seed, range(count), salt=("gate",)).normal(*shape)
     for t, earlier in schedule.steps(steps):
         a, b = schedule.alpha(t), schedule.alpha(earlier)
-        eps = model(z, torch.full((count,), t))
+        eps = model(z, torch.full((count,), t, device=z.device))
         z = ddim_step(tweedie(z, eps, a), eps, a, b)
     return z
 

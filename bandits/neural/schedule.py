@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -73,13 +74,13 @@ def scaled_linear(
     n: int = 1000, start: float = 0.00085, end: float = 0.012, *, set_alpha_to_one: bool = False
 ) -> Schedule:
     """Schedule of Stable Diffusion: the square roots of beta are evenly spaced."""
-    betas = torch.linspace(math.sqrt(start), math.sqrt(end), n, dtype=torch.float64) ** 2
+    betas = torch.linspace(math.sqrt(start), math.sqrt(end), n, dtype=torch.float64, device="cpu") ** 2
     return _from_betas(betas, set_alpha_to_one)
 
 
 def linear(n: int = 1000, start: float = 1e-4, end: float = 0.02, *, set_alpha_to_one: bool = True) -> Schedule:
     """Schedule of DDPM: the betas are evenly spaced."""
-    return _from_betas(torch.linspace(start, end, n, dtype=torch.float64), set_alpha_to_one)
+    return _from_betas(torch.linspace(start, end, n, dtype=torch.float64, device="cpu"), set_alpha_to_one)
 
 
 def _from_betas(betas: Tensor, set_alpha_to_one: bool) -> Schedule:
@@ -114,5 +115,10 @@ def ddim_step(
 
 def _root(part: float, like: Tensor) -> float:
     """Square root in the precision of ``like``: to the bit what libraries get that keep their alphas in it."""
-    precision = torch.float64 if like.dtype == torch.float64 else torch.float32
-    return float(torch.tensor(part, dtype=precision).sqrt())
+    return _root_in(part, torch.float64 if like.dtype == torch.float64 else torch.float32)
+
+
+@lru_cache(4096)
+def _root_in(part: float, precision: torch.dtype) -> float:
+    """The root as torch takes it, which is not always the nearest number."""
+    return float(torch.tensor(part, dtype=precision, device="cpu").sqrt())

@@ -43,6 +43,7 @@ __all__ = [
     "obtain",
     "place_of",
     "train",
+    "untrained",
     "with_changes",
 ]
 
@@ -147,7 +148,7 @@ def obtain(
         with _locked(place):
             if not is_kept(place):
                 _make(recipe, settings, seed, data, place, torch.device(device), report)
-    model = recipe.build(settings, data)
+    model = untrained(recipe, settings, data)
     weights, facts = place.with_suffix(".safetensors"), _facts(place.with_suffix(".json"))
     try:
         model.load_state_dict(_read(weights)[0])
@@ -217,6 +218,12 @@ def _code(thing: Any) -> str:
     return ast.unparse(tree)
 
 
+def untrained(recipe: Recipe, settings: Mapping[str, Any], data: Tensor) -> nn.Module:
+    """The model before any training, on the CPU, so that its weights are the same wherever it is used."""
+    with torch.device("cpu"):
+        return recipe.build(settings, data)
+
+
 def train(
     recipe: Recipe,
     settings: Mapping[str, Any],
@@ -245,14 +252,16 @@ def train(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = recipe.build(settings, data).to(device)
+        model = untrained(recipe, settings, data).to(device)
     weights = model.state_dict()  # shares memory with the model
     average = {name: tensor.detach().clone() for name, tensor in weights.items()}
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["rate"])
     steps, decay = int(settings["steps"]), float(settings["average"])
-    first, curve, losses = 0, list[tuple[int, float]](), torch.zeros(2, dtype=torch.float64)
+    first, curve = 0, list[tuple[int, float]]()
+    losses = torch.zeros(2, dtype=torch.float64, device=device)  # their sum and number: nobody waits for each of them
     if checkpoint is not None and checkpoint.is_file():
-        first, curve, losses = _restore(checkpoint, model, average, optimizer)
+        first, curve, kept = _restore(checkpoint, model, average, optimizer)
+        losses.copy_(kept)
         report(f"goes on from step {first} of {steps}")
     x, last = data.to(device), time.monotonic()
     model.train()
@@ -265,7 +274,8 @@ def train(
         with torch.no_grad():
             for name, tensor in weights.items():
                 average[name].lerp_(tensor, 1.0 - min(decay, (1 + step) / (10 + step)))
-        losses += torch.tensor([float(loss.detach()), 1.0], dtype=torch.float64)
+        losses[0] += loss.detach()
+        losses[1] += 1
         if (step + 1) % max(1, steps // 50) == 0 or step + 1 == steps:
             mean = float(losses[0] / losses[1])
             if not np.isfinite(mean):

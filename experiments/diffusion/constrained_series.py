@@ -163,10 +163,10 @@ class ConstrainedSeries:
             if self.prior == "gaussian":
                 model = batch.model(("gaussian", self.series), lambda: gaussian_prior(series, schedule, batch.device))
             else:
-                model = batch.trained(self.prior, number, series=self.series, steps=self.train_steps)
+                settings = {"series": self.series, "steps": self.train_steps}
+                model = batch.trained(self.prior, number, dtype=torch.float64, **settings)
             streams = [r * self.samples + i for r in replications for i in range(count)]
-            dtype = torch.float64 if self.prior == "gaussian" else torch.float32
-            noise = Noise(batch.seed, streams, batch.device, dtype, ["sampling"])
+            noise = Noise(batch.seed, streams, batch.device, torch.float64, ["sampling"])
             more = {"seeds": seeds[lanes], "realism": self.realism} if self.method == "cop" else {}
             return lanes, method(model, constraints.take(lanes), noise, schedule, **parameters, **more)
 
@@ -175,7 +175,7 @@ class ConstrainedSeries:
             answer(number, [r for r in batch.replications if numbers[r] == number])
             for number in sorted(set(numbers.values()))
         ]
-        order = torch.tensor([lane for lanes, _ in parts for lane in lanes]).argsort()
+        order = torch.tensor([lane for lanes, _ in parts for lane in lanes], device=batch.device).argsort()
         shape = (batch.size, count, *series.shape)
         x, real = torch.cat([found.x for _, found in parts])[order].reshape(shape), reference.reshape(shape)
         for name, values in judge(series, constraints, x, real).items():

@@ -81,7 +81,7 @@ def gaussian_prior(series: RealSeries, schedule: Schedule, device: torch.device)
     """The exact noise model of a Gaussian fitted to the training windows, with a hundredth of the variance added."""
     flat = series.train.flatten(1)
     covariance = torch.cov(flat.T)
-    ridge = 0.01 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=flat.dtype)
+    ridge = 0.01 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=flat.dtype, device=flat.device)
     return GaussianEps(flat.mean(0).to(device), (covariance + ridge).to(device), schedule)
 
 
@@ -108,6 +108,8 @@ def judge(series: RealSeries, constraints: Constraints, x: Tensor, reference: Te
     measures["worst_violation"] = largest.reshape(x.shape[:2]).amax(1)
     pairs = zip(x, reference, strict=True)
     measures["frechet"] = torch.tensor(
-        [frechet_distance(series_features(a), series_features(b)) for a, b in pairs], dtype=torch.float64
+        [frechet_distance(series_features(a), series_features(b)) for a, b in pairs],
+        dtype=torch.float64,
+        device=x.device,
     )
     return measures

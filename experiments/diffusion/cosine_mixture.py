@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,15 +29,16 @@ class CosineMixture:
     """
 
     def __init__(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
-        place = (torch.arange(8, dtype=torch.float64) + 0.5) * math.pi / 8
+        exact: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
+        place = (torch.arange(8, **exact) + 0.5) * math.pi / 8
         waves = torch.stack([(k * place).cos() * (1 if k else math.sqrt(0.5)) / 2 for k in range(8)])
         smooth = sorted((i + j, i, j) for i in range(8) for j in range(8))[:LATENTS]
         S = torch.stack([torch.outer(waves[i], waves[j]).flatten() for _, i, j in smooth], 1)
-        draw = torch.Generator().manual_seed(0)
-        means = 1.5 * torch.randn(COMPONENTS, LATENTS, generator=draw, dtype=torch.float64)
-        factors = 0.4 * torch.randn(COMPONENTS, LATENTS, LATENTS, generator=draw, dtype=torch.float64)
-        covariances = factors @ factors.mT / LATENTS + 0.05 * torch.eye(LATENTS, dtype=torch.float64)
-        weights = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+        draw = torch.Generator("cpu").manual_seed(0)
+        means = 1.5 * torch.randn(COMPONENTS, LATENTS, generator=draw, **exact)
+        factors = 0.4 * torch.randn(COMPONENTS, LATENTS, LATENTS, generator=draw, **exact)
+        covariances = factors @ factors.mT / LATENTS + 0.05 * torch.eye(LATENTS, **exact)
+        weights = torch.tensor([0.4, 0.3, 0.2, 0.1], **exact)
         self.schedule = linear()
 
         def model(means: Tensor, covariances: Tensor) -> GMMEps:

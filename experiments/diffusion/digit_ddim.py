@@ -29,6 +29,8 @@ class DigitDDIM:
         eta: 0 deterministic, 1 ancestral.
         training: Share of the recipe's training steps; 0 leaves the initial weights, with which it is as fast.
         model_seed: Seed of the training.
+        precision: float64, with which a digit does not depend on its batch (1e-10), or float32, with which it does a
+            little (1e-5): `unet_eps` is three times as fast with it on a CPU.
     """
 
     gpus: ClassVar = 0.25
@@ -43,6 +45,7 @@ class DigitDDIM:
         eta: float = 0.0,
         training: float = 1.0,
         model_seed: int = 0,
+        precision: str = "float64",
     ) -> None:
         if network not in _STEPS:
             raise ValueError(f"network is {' or '.join(_STEPS)}, not {network!r}")
@@ -52,7 +55,9 @@ class DigitDDIM:
             raise ValueError(f"eta must be in [0, 1], got {eta}")
         if not 0 <= training <= 1:
             raise ValueError(f"training is a share of the recipe's steps in [0, 1], got {training}")
-        self.network, self.steps, self.eta = network, steps, eta
+        if precision not in ("float64", "float32"):
+            raise ValueError(f"precision is float64 or float32, not {precision!r}")
+        self.network, self.steps, self.eta, self.precision = network, steps, eta, precision
         self.training, self.model_seed = training, model_seed
 
     def needs(self) -> Sequence[Training]:
@@ -67,15 +72,17 @@ class DigitDDIM:
         from bandits.neural.data import load_digits
         from bandits.neural.guidance import Diffusion, play
         from bandits.neural.recipes import RECIPES, schedule_of
+        from bandits.neural.training import untrained
 
-        recipe, digits = RECIPES[self.network], batch.model("digits", load_digits)
+        recipe, digits = RECIPES[self.network], load_digits()
+        dtype = torch.float64 if self.precision == "float64" else torch.float32
         if self.training:
             (need,) = self.needs()
-            model = batch.trained(need.recipe, need.seed, **need.settings)
+            model = batch.trained(need.recipe, need.seed, dtype=dtype, **need.settings)
         else:
-            key = ("untrained", self.network)
-            model = batch.model(key, lambda: recipe.build(recipe.settings, digits.train))
-        noise = batch.noise("sampling")
+            key = ("untrained", self.network, self.precision)
+            model = batch.model(key, lambda: untrained(recipe, recipe.settings, digits.train).to(dtype))
+        noise = batch.noise("sampling", dtype=dtype)
         schedule = schedule_of(recipe.settings)
         diffusion = Diffusion(model, schedule, noise, steps=self.steps, eta_d=self.eta)
 
@@ -85,7 +92,7 @@ class DigitDDIM:
 
         with torch.no_grad():
             x = play(diffusion, noise.normal(*digits.train.shape[1:]), update)
-        apart = (x.flatten(1)[:, None] - digits.test.to(batch.device).flatten(1)).square().mean(2).sqrt()
+        apart = (x.flatten(1)[:, None] - digits.test.to(x).flatten(1)).square().mean(2).sqrt()
         batch.log(self.steps, "nearest", apart.min(1).values)
         batch.log(self.steps, "nfe_forward", float(diffusion.forward))
         batch.keep("digit", x)

@@ -49,13 +49,13 @@ def rejection(
     """
     if tries < 1:
         raise BadParameter(f"tries must be at least 1, got {tries}")
-    best, least, draws, forward = torch.empty(0), torch.empty(0), torch.empty(0), 0
-    for number in range(tries):
+    first = unconstrained(model, constraints, noise, schedule, **sampler)
+    best, least, forward = first.x, constraints.largest_violation(first.x), first.forward
+    draws = (least <= tolerance).long()
+    for _ in range(tries - 1):
         drawn = unconstrained(model, constraints, noise, schedule, **sampler)
         forward += drawn.forward
         violation = constraints.largest_violation(drawn.x)
-        if number == 0:
-            best, least, draws = drawn.x, violation, torch.zeros_like(violation, dtype=torch.int64)
         better = (least > tolerance) & (violation < least)
         best = torch.where(better.reshape(-1, *[1] * (best.dim() - 1)), drawn.x, best)
         least = torch.where(better, violation, least)

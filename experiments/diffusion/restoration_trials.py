@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bandits.neural.batch import Batch
     from bandits.neural.guidance import Restored
+    from bandits.neural.noise import Noise
 
 __all__ = ["PIXEL", "TAKES", "Restore", "RestoreDigits", "RestoreMixture"]
 
@@ -163,20 +164,23 @@ class RestoreDigits(Restore):
 
     def run(self, batch: Batch) -> None:
         """Log psnr, ssim, observed_mse, hidden_mse and the evaluations made; keep truth, measured and restored."""
+        import torch
+
         from bandits.neural.data import load_digits
         from bandits.neural.operators import measure
         from bandits.neural.recipes import RECIPES, schedule_of
 
         from .restoration import operator_of, restore
 
-        images = getattr(load_digits(), self.part)
-        truth = images[[r % len(images) for r in batch.replications]].to(batch.device)
-        operator = operator_of(self.operator, tuple(truth.shape[1:]), batch.noise("operator"))
-        y = measure(operator, truth, self.sigma_y, batch.noise("measurement"))
+        images, double = getattr(load_digits(), self.part), torch.float64
+        truth = images[[r % len(images) for r in batch.replications]].to(batch.device, double)
+        operator = operator_of(self.operator, tuple(truth.shape[1:]), batch.noise("operator", dtype=double))
+        y = measure(operator, truth, self.sigma_y, batch.noise("measurement", dtype=double))
         models: dict[str, Any] = {
-            ROLES[need.recipe]: batch.trained(need.recipe, need.seed, **need.settings) for need in self.needs()
+            ROLES[need.recipe]: batch.trained(need.recipe, need.seed, dtype=double, **need.settings)
+            for need in self.needs()
         }
-        noise = batch.noise("sampling")
+        noise = batch.noise("sampling", dtype=double)
         schedule = schedule_of(RECIPES["pix_eps" if self.method in PIXEL else "lat_eps"].settings)
         run = restore(self.method, operator, y, noise, schedule, truth=truth, **models, **self.parameters)
         self._log(batch, run, run.x, operator, truth)
@@ -217,6 +221,8 @@ class RestoreMixture(Restore):
 
     def run(self, batch: Batch) -> None:
         """Log energy_distance, mean_error and spread_ratio against the posterior, and errors of the first chain."""
+        import torch
+
         from bandits.neural.guidance import Restored
         from bandits.neural.image_metrics import energy_distance
         from bandits.neural.operators import measure
@@ -224,23 +230,26 @@ class RestoreMixture(Restore):
         from .cosine_mixture import SHAPE, CosineMixture
         from .restoration import Chains, operator_of, restore
 
-        model = batch.model("cosine_mixture", lambda: CosineMixture(batch.device))
-        truth = model.codec.decode(model.latent.law.sample(batch.noise("data")))
-        operator = operator_of(self.operator, SHAPE, batch.noise("operator"))
-        y = measure(operator, truth, self.sigma_y, batch.noise("measurement"), bounds=None)
+        def noise(stream: str) -> Noise:
+            return batch.noise(stream, dtype=torch.float64)
+
+        model = batch.model("cosine_mixture", lambda: CosineMixture(batch.device, torch.float64))
+        truth = model.codec.decode(model.latent.law.sample(noise("data")))
+        operator = operator_of(self.operator, SHAPE, noise("operator"))
+        y = measure(operator, truth, self.sigma_y, noise("measurement"), bounds=None)
         posterior = model.posterior(operator, y, self.sigma_y)
-        chains = Chains(batch.noise("sampling"), self.chains)
+        chains = Chains(noise("sampling"), self.chains)
         if self.method == "exact":
             z = posterior.repeated(self.chains).sample(chains)
             run = Restored(model.codec.decode(z), z)
         else:
-            repeated = operator_of(self.operator, SHAPE, batch.noise("operator"), self.chains)
+            repeated = operator_of(self.operator, SHAPE, noise("operator"), self.chains)
             models: dict[str, Any] = {"latent": model.latent, "codec": model.codec, "pixel": model.pixel}
             y = y.repeat_interleave(self.chains, 0)
             run = restore(self.method, repeated, y, chains, model.schedule, **models, **self.parameters)
         found = run.x.reshape(batch.size, self.chains, -1)
         several = 4 * self.chains
-        draws = posterior.repeated(several).sample(Chains(batch.noise("posterior"), several))
+        draws = posterior.repeated(several).sample(Chains(noise("posterior"), several))
         exact = model.codec.decode(draws).reshape(batch.size, several, -1)
         mean, spread = model.codec.decode(posterior.mean()).flatten(1), posterior.covariance().diagonal(dim1=1, dim2=2)
         batch.log(self.steps, "energy_distance", energy_distance(found, exact))

@@ -20,7 +20,6 @@ def descend(loss: Callable[[], Tensor], optimiser: torch.optim.Optimizer, steps:
         NumericalError: The loss of a sample became NaN or infinite.
     """
     checks.at_least("steps", steps, 1)
-    value = torch.empty(0)
     for _ in range(steps):
         optimiser.zero_grad(set_to_none=True)
         value = loss()

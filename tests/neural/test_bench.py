@@ -30,7 +30,7 @@ def test_it_states_the_ratio_of_its_two_speeds_and_that_both_log_the_same(bandit
 
 def test_the_table_has_the_ratio_the_target_and_a_line_on_the_gpu(bandits):
     printed = bandits("bench", "--neural", "--device", "cpu", "--replications", 2, "--repeats", 1).out
-    assert "digit UNet, DDIM with 20 steps" in printed
+    assert "digit UNet in float32, DDIM with 20 steps" in printed
     assert "at least 5" in printed
     assert printed.strip().endswith("GPU busy while sampling: not measured, for this ran on the CPU.")
 
