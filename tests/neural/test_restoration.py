@@ -39,7 +39,7 @@ def run(trial, replications, seed=1):
     [
         ("psld", {"omega": -1.0}, "omega must be a number of at least 0, got -1.0"),
         ("psld", {"gamma": math.nan}, "gamma must be a number of at least 0, got nan"),
-        ("psld", {"gamma": "much"}, "gamma must be a number of at least 0, got much"),
+        ("psld", {"gamma": "much"}, "gamma must be a number of at least 0, got 'much'"),
         ("psld", {"loss": "squared"}, "loss must be one of norm, sq, got 'squared'"),
         ("psld", {"projection": "inverse"}, "projection must be one of adjoint, pinv, got 'inverse'"),
         ("dps", {"eta_d": 2.0}, r"eta_d must lie in \[0, 1\], got 2.0"),
