@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "HUGE",
     "at_least",
     "choice",
     "finite",
@@ -35,11 +36,13 @@ __all__ = [
 ]
 
 
+HUGE = 1e6  # of weights and noise, where data are of size 1: squares of more leave single precision
 _MOST = 2**31 - 1
+_SINGLE = 3.4e38  # beyond it a number of single precision is infinite
 
 
 def real(field: str, value: float) -> None:
-    """Refuse what is not a finite number: means, weights of guidance."""
+    """Refuse what is not a finite number, of single precision too: means, weights of guidance."""
     if not _number(value):
         raise BadParameter(f"{field} must be a finite number, got {value!r:.60}")
 
@@ -50,10 +53,14 @@ def positive(field: str, value: float) -> None:
         raise BadParameter(f"{field} must be a number above 0, got {value!r:.60}")
 
 
-def not_negative(field: str, value: float) -> None:
-    """Refuse what is not a number of at least 0: noise, weight decay."""
+def not_negative(field: str, value: float, most: float = math.inf) -> None:
+    """Refuse what is not a number of at least 0, or more than ``most``: noise, weights, weight decay."""
     if not (_number(value) and value >= 0):
         raise BadParameter(f"{field} must be a number of at least 0, got {value!r:.60}")
+    if value > most:
+        raise BadParameter(
+            f"{field} must be at most {most:g}, got {value!r:.60}: squares of more leave single precision"
+        )
 
 
 def probability(field: str, value: float) -> None:
@@ -160,7 +167,7 @@ def same_batch(**fields: Tensor) -> None:
 
 def _number(value: object) -> bool:
     try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, Real) and not isinstance(value, bool) and abs(float(value)) <= _SINGLE
     except OverflowError:  # a whole number beyond every float
         return False
 

@@ -30,6 +30,7 @@ from torch import Tensor
 from ..errors import BadParameter, UsageError, did_you_mean
 from ..protocol import FloatArray, IntArray
 from .constraints import Member, ohlc, ordered
+from .recipe_settings import SERIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,4 +224,3 @@ _SOURCES = {
     "water_flow": _Source(("flow",), _read_water_flow),
     "stock_returns": _Source(_STOCKS, _read_stock_returns),
 }
-SERIES = tuple(_SOURCES)

@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadParameter, PlayError, UsageError, did_you_mean, in_one_line
+from ..errors import PlayError, UsageError, in_one_line
 from .devices import computing
 from .errors import NumericalError, WeightsNotFound
+from .recipe_settings import changed
 from .weights import cache_folder
 
 __all__ = [
@@ -172,15 +173,9 @@ def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:
     """All settings of a recipe, some changed.
 
     Raises:
-        BadParameter: The recipe has no such setting.
+        BadParameter: The recipe has no such setting, or one that cannot have this value.
     """
-    for name in changes:
-        if name not in recipe.settings:
-            known = ", ".join(recipe.settings)
-            raise BadParameter(
-                f"recipe '{recipe.name}' has no setting '{name}'.{did_you_mean(name, recipe.settings)} It has: {known}"
-            )
-    return {**recipe.settings, **changes}
+    return changed(recipe.name, recipe.settings, changes)
 
 
 def content_key(recipe: Recipe, settings: Mapping[str, Any], seed: int, data: Tensor) -> str:

@@ -5,12 +5,12 @@ Nothing here imports torch until a trial runs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandits import register_trial
-from bandits.neural.checks import at_least, choice, not_negative, probability
+from bandits.neural.checks import HUGE, at_least, choice, not_negative, probability, share, whole
+from bandits.neural.recipe_settings import SETTINGS
 from bandits.neural.trials import Training
 
 if TYPE_CHECKING:
@@ -67,14 +67,12 @@ class _Restore:
     def __init__(
         self, method: str, operator: str, sigma_y: float, steps: int, options: Mapping[str, Any] | None
     ) -> None:
-        if method not in self.methods:
-            raise ValueError(f"method is one of {', '.join(self.methods)}, not {method!r}")
-        if operator not in OPERATORS:
-            raise ValueError(f"operator is one of {', '.join(OPERATORS)}, not {operator!r}")
-        if not (math.isfinite(sigma_y) and sigma_y >= 0):
-            raise ValueError(f"sigma_y must be finite and at least 0, got {sigma_y}")
-        if not 1 <= steps <= 1000:
-            raise ValueError(f"steps must be from 1 to 1000, got {steps}")
+        choice("method", method, self.methods)
+        choice("operator", operator, OPERATORS)
+        not_negative("sigma_y", sigma_y, HUGE)
+        whole("steps", steps, 1, 1000)
+        if options is not None and not isinstance(options, Mapping):
+            raise ValueError(f"options must be parameters of the method, such as {{'omega': 1.0}}, got {options!r}")
         options = dict(options or {})
         if unknown := sorted(set(options) - set(TAKES[method]) | set(options) & {"steps", "sigma_y"}):
             known = [name for name in TAKES[method] if name not in ("steps", "sigma_y")]
@@ -111,7 +109,7 @@ def _check_option(method: str, name: str, value: Any) -> None:
     elif name == "eta_d" or (method == "ddrm" and name == "eta"):
         probability(name, value)
     else:
-        not_negative(name, value)
+        not_negative(name, value, HUGE)
 
 
 @register_trial("restore_digits", source="Rout et al. (NeurIPS 2023; CVPR 2024), in small")
@@ -141,13 +139,12 @@ class RestoreDigits(_Restore):
         if part not in ("test", "validation"):
             raise ValueError(f"part is 'test' or 'validation', not {part!r}")
         at_least("model_seed", model_seed, 0)
-        if not 0 < training <= 1:
-            raise ValueError(f"training is a share of the recipes' steps in (0, 1], got {training}")
+        share("training", training, "the recipes' steps")
         self.part, self.model_seed, self.training = part, model_seed, training
 
     def needs(self) -> Sequence[Training]:
         """The codec and the noise model of the method."""
-        codec, eps = max(1, round(3000 * self.training)), max(1, round(6000 * self.training))
+        codec, eps = (max(1, round(SETTINGS[name]["steps"] * self.training)) for name in ("ae16", "lat_eps"))
         if self.method == "zero_fill":
             return []
         if self.method in PIXEL:
@@ -207,8 +204,7 @@ class RestoreMixture(_Restore):
         super().__init__(method, operator, sigma_y, steps, options)
         if sigma_y == 0:
             raise ValueError("sigma_y must be positive: without noise the posterior has no density")
-        if chains < 2:
-            raise ValueError(f"chains must be at least 2, got {chains}")
+        whole("chains", chains, 2, 10_000)
         self.chains = chains
 
     def run(self, batch: Batch) -> None:

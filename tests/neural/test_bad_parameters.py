@@ -9,6 +9,7 @@ import typing
 
 import pytest
 import torch
+from bandits.experiments.diffusion import constrained_series
 from bandits.experiments.diffusion.cop import cop
 from bandits.experiments.diffusion.cps import cps
 from bandits.experiments.diffusion.ddrm import ddrm
@@ -26,10 +27,13 @@ from bandits.experiments.peft import digit_retraining, digit_tasks, linear_lora_
 from bandits.experiments.peft.batched_mlp import init_mlp
 from neural_models import CODEC, SD, THREE, Y, mixture_eps, noise, standard_normal
 
+from bandits import trial
 from bandits.errors import BadParameter
 from bandits.neural import constraints as sets
 from bandits.neural.guidance import Diffusion
 from bandits.neural.projection import Constraints
+from bandits.neural.series import SERIES, load_series
+from bandits.registry import entries, lookup
 
 NUMBERS = ["a", None, True, [1.0], math.nan, math.inf, 10**400]
 WRONG = {
@@ -137,3 +141,89 @@ def test_a_method_refuses_what_a_parameter_cannot_be(name, parameter, values):
             call(**{**given, parameter: value})
         assert parameter in str(found.value)
         assert "\n" not in str(found.value) and len(str(found.value)) < 200
+
+
+# --- trials ---
+
+EVERY = [(entry.name, name) for entry in entries("trial") for name in inspect.signature(entry.target).parameters]
+ANY = ["a", None, 2.5, -1, math.nan, math.inf, -math.inf, [1], [], {"x": 1}, 1e300, 10**30, 10**400]
+TAKEN = {"mean": [2.5, -1, 10**30], "sd": [2.5, 10**30], "shots": [[1]], "options": [None], "many": []}
+
+
+def taken(parameter):
+    """Which of the values are sound for a parameter of that name."""
+    return TAKEN.get(parameter, [2.5] if parameter in ("sigma_y", "rho", "realism", "noise_std") else [])
+
+
+@pytest.mark.parametrize(("name", "parameter"), EVERY)
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "built"])
+def test_a_trial_refuses_what_a_parameter_cannot_be(name, parameter, declared):
+    """Before anything is trained: where it is declared, and where its class is called."""
+    target = lookup("trial", name).target
+    for value in [value for value in ANY if not any(value is sound or value == sound for sound in taken(parameter))]:
+        with pytest.raises(ValueError, match=parameter.removesuffix("s")) as found:
+            trial(name, **{parameter: value}).build() if declared else target(**{parameter: value})
+        assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(("name", "parameter"), EVERY)
+def test_what_is_sound_is_not_refused(name, parameter):
+    for value in taken(parameter):
+        trial(name, **{parameter: value}).build()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "says"),
+    [
+        ("meta_lora_digits", {"shots": [100_000]}, "shots must be a whole number from 1 to 1,200, got 100000: there a"),
+        ("meta_lora_digits", {"shots": [201], "suite": "pairs", "rank": 1}, "shots .* 1 to 200, got 201: of the 354"),
+        ("meta_lora_digits", {"tasks": 253}, "tasks .* from 1 to 252, got 253: there are 252 ways"),
+        ("constrained_series", {"samples": 71}, "samples .* 2 to 70, got 71: stocks has 70 windows for split='test'"),
+        ("constrained_series", {"series": "water_flow", "split": "validation"}, "2 to 19, got 24: water_flow has 19 w"),
+        ("constrained_series", {"models": 1000}, "models must be a whole number from 1 to 100, got 1000: each is tra"),
+        ("restore_digits", {"sigma_y": 1e30}, "sigma_y must be at most 1e\\+06, got 1e\\+30"),
+        ("restore_digits", {"options": {"omega": 1e30}}, "omega must be at most 1e\\+06"),
+        ("restore_digits", {"options": {"omega": "a"}}, "omega must be a number of at least 0, got 'a'"),
+        ("restore_digits", {"options": 3}, "options must be parameters of the method, such as {'omega': 1.0}, got 3"),
+        ("restore_mixture", {"chains": 10**5}, "chains must be a whole number from 2 to 10,000, got 100000"),
+    ],
+)
+def test_a_size_that_cannot_be_is_refused_where_it_is_declared(name, parameters, says):
+    with pytest.raises(BadParameter, match=says):
+        trial(name, **parameters).build()
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_windows_are_as_many_as_the_series_have(name):
+    series = load_series(name)
+    assert (len(series.validation), len(series.test)) == constrained_series._WINDOWS[name]
+
+
+def test_digits_have_as_many_samples_as_the_trial_says():
+    suite = digit_tasks.conflicting(noise(*range(3)))
+    assert suite.train.labels.shape[2] == 1200
+    digit_tasks.few_shot(noise(*range(3)), suite.new, 1200)
+    pairs = digit_tasks.pairs(noise(*range(1000))).new.weight.sum(-1)
+    assert int(pairs.min()) > 200
+    assert float(pairs.mean()) == pytest.approx(354 * 1200 / 1797, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "assignment", "says"),
+    [
+        ("psld", "restore_digits.steps=2.5", "steps must be a whole number, got 2.5"),
+        ("psld", "restore_digits.sigma_y=NaN", "sigma_y must be a number, got nan"),
+        ("stsl", "restore_digits.options=3", "options must be parameters of the method"),
+        ("meta_lora", "meta_lora_digits.shots=[100000]", "shots must be a whole number from 1 to 1,200, got 100000"),
+        ("cps", "constrained_series.samples=1000", "samples must be a whole number from 2 to 70, got 1000"),
+        ("cps", "constrained_series.many=perhaps", "many must be true or false, got 'perhaps'"),
+        ("gaussian_ddim", "gaussian_ddim.sd=1e400", "sd must be a number above 0, got inf"),
+    ],
+)
+def test_the_command_line_says_so_in_a_line(bandits, tmp_path, experiment, assignment, says):
+    answer = bandits("run", experiment, "--full", "--device", "cpu", "--set", assignment, "--out", tmp_path / "run")
+    assert (answer.code, answer.out) == (2, "")
+    line = answer.err.splitlines()[-1]
+    assert line.startswith("error: ") and says in line
+    assert "Traceback" not in answer.err
+    assert not (tmp_path / "run").exists()
