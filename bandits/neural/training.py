@@ -13,7 +13,6 @@ import ast
 import hashlib
 import inspect
 import json
-import os
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +30,7 @@ from ..errors import PlayError, UsageError, in_one_line
 from .devices import computing
 from .errors import NumericalError, WeightsNotFound
 from .recipe_settings import changed
-from .weights import cache_folder
+from .weights import cache_folder, write_whole
 
 __all__ = [
     "Draws",
@@ -309,7 +308,7 @@ def _make(
         "digest": digest_of(model),
     }
     _write(place.with_suffix(".safetensors"), dict(model.state_dict()), {"recipe": recipe.name})
-    _replace(place.with_suffix(".json"), json.dumps(facts, indent=2).encode())
+    write_whole(place.with_suffix(".json"), json.dumps(facts, indent=2).encode())
     checkpoint.unlink(missing_ok=True)
 
 
@@ -358,7 +357,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], said: Mapping[str, str]) -
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    _replace(path, save(plain, dict(said)))
+    write_whole(path, save(plain, dict(said)))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -381,13 +380,6 @@ def _facts(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, why: str) -> WeightsNotFound:
     return WeightsNotFound(f"cannot use {path} ({why}): remove it, and it is made anew")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_bytes(data)
-    beside.replace(path)
 
 
 @contextmanager
