@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .words import count
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -53,12 +55,14 @@ def print_summary(summary: pd.DataFrame) -> None:
         t, n = int(rows["t"].iloc[0]), int(rows["replications"].max())
         has_bound = bool(rows["bound"].notna().any())
         bound = f"; {rows['bound_name'].iloc[0]}: {number(float(rows['bound'].iloc[0]))}" if has_bound else ""
-        title = f"{environment}   T = {t:,}, {n:,} replications{bound}"
+        title = f"{environment}   T = {t:,}, {count(n, 'replication')}{bound}"
         columns = ["agent", "mean regret", "95 % interval", "ratio to bound", "M run-steps/s"]
         body = []
         for row in rows.sort_values("regret").itertuples():
             interval = f"[{number(row.low)}, {number(row.high)}]" if not math.isnan(row.low) else "-"
-            agent = row.agent if row.replications == n else f"{row.agent} ({row.replications} of {n} replications)"
+            agent = (
+                row.agent if row.replications == n else f"{row.agent} ({row.replications} of {count(n, 'replication')})"
+            )
             body.append(
                 [
                     agent,
@@ -108,7 +112,7 @@ def print_comparisons(found: Sequence[Comparison], best: pd.DataFrame | None) ->
         by_environment.setdefault(one.environment, []).append(one)
     for environment, pairs in by_environment.items():
         separated = sum(one.separated for one in pairs)
-        print(f"{environment}   {separated} of {len(pairs)} pairs separated at alpha = {pairs[0].alpha:g}")
+        print(f"{environment}   {separated} of {count(len(pairs), 'pair')} separated at alpha = {pairs[0].alpha:g}")
         for one in pairs:
             print(f"  {one.line}")
         if best is not None:
@@ -133,7 +137,8 @@ def print_verdicts(verdicts: pd.DataFrame) -> None:
         f"{counts[state]} {state}" for state in ("separated", "equivalent", "same", "open") if state in counts
     )
     alpha = verdicts["alpha"].iloc[0]
-    print(f"Sequential test of {len(verdicts)} pairs: {states}. Any wrong claim has probability at most {alpha:g}.")
+    pairs = count(len(verdicts), "pair")
+    print(f"Sequential test of {pairs}: {states}. Any wrong claim has probability at most {alpha:g}.")
     for environment, rows in verdicts.groupby("environment", sort=False):
         print(environment)
         for line in rows["line"]:
@@ -233,7 +238,7 @@ def _or_dash(value: float | None) -> str:
 
 def print_finding(finding: Finding) -> None:
     """One line per verified cell."""
-    lacks = f"; {finding.missing} replications not run yet" if finding.missing else ""
+    lacks = f"; {count(finding.missing, 'replication')} not run yet" if finding.missing else ""
     if not finding.replications:
         print(f"EMPTY    {finding.label}: nothing to compare{lacks}")
     elif finding.differing:
@@ -242,7 +247,7 @@ def print_finding(finding: Finding) -> None:
             print(f"         {finding.why}")
     else:
         how = "every bit" if not finding.tolerance else f"within {finding.tolerance:g}, on another device or torch"
-        print(f"same     {finding.label}: {len(finding.replications)} replications, {how}{lacks}")
+        print(f"same     {finding.label}: {count(len(finding.replications), 'replication')}, {how}{lacks}")
 
 
 def print_checks(checks: Sequence[dict[str, Any]]) -> None:
