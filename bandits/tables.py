@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .labels import tell_apart, wrapped
 from .words import count
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .comparison import Comparison
     from .registry import Entry
     from .runs import Finding
+
+WIDTH = 110  # of a table of trials
 
 __all__ = [
     "number",
@@ -87,10 +90,11 @@ def print_any_summary(summary: pd.DataFrame) -> None:
 
 def print_metrics(summary: pd.DataFrame) -> None:
     """Mean of each metric of each trial at its last step, grouped by metric, in order of declaration."""
+    short = _shortened(list(summary["trial"].unique()))
     for metric, rows in summary.groupby("metric", sort=False):
         body = [
             [
-                row.trial,
+                short[row.trial],
                 number(row.mean),
                 "-" if math.isnan(row.low) else f"[{number(row.low)}, {number(row.high)}]",
                 number(row.median),
@@ -101,7 +105,7 @@ def print_metrics(summary: pd.DataFrame) -> None:
             for row in rows.itertuples()
         ]
         columns = ["trial", "mean", "95 % interval", "median", "step", "replications", "s per replication"]
-        _print(str(metric), columns, body, right=range(1, len(columns)))
+        _print_trials(str(metric), columns, body)
     print("Intervals are for the mean over replications (Student's t).")
 
 
@@ -256,6 +260,27 @@ def print_checks(checks: Sequence[dict[str, Any]]) -> None:
         ["ok" if c["ok"] else "missing" if c["required"] else "-", c["name"], c["found"], c["remedy"]] for c in checks
     ]
     _print("", ["", "what", "found", "what to do"], body)
+
+
+def _shortened(labels: Sequence[str]) -> dict[str, str]:
+    """Short labels of trials, once what they share has been printed."""
+    short, shared = tell_apart(labels)
+    for line in shared:
+        print(line)
+    return dict(zip(labels, short, strict=True))
+
+
+def _print_trials(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of trials in `WIDTH` letters; what is counted alike in all rows stands above it."""
+    found = dict(zip(columns, zip(*rows, strict=True), strict=True))
+    alike = [name for name in ("step", "replications", "networks") if len(set(found.get(name, ()))) == 1]
+    facts = "".join(f"   {name} {found[name][0]}" for name in alike)
+    first, *kept = (name for name in columns if name not in alike)
+    heads = [name.replace(" per ", " per\n") for name in kept]
+    taken = sum(3 + max(map(len, [*head.split("\n"), *found[name]])) for head, name in zip(heads, kept, strict=True))
+    labels = [wrapped(label, max(30, WIDTH - taken)) for label in found[first]]
+    body = list(zip(labels, *(found[name] for name in kept), strict=True))
+    _print(title + facts, [first, *heads], body, right=range(1, len(columns)))
 
 
 def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Any = ()) -> None:
