@@ -37,7 +37,10 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "pix_eps": _eps(6000, 384, schedule="scaled_linear"),
     "unet_eps": _eps(3000, 16, network="unet", batch=128),
     "ts_eps": _eps(4000, 512, series="stocks"),
-}
+    "digit_classifier": {
+        "steps": 1000, "batch": 128, "rate": 2e-3, "average": 0.99, "width": 128, "depth": 1, "blur": 0.2,
+    },
+}  # fmt: skip  # a table of settings
 
 
 def settings_of(recipe: str) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@
     pix_eps   noise predictor on pixels, a perceptron                digits
     unet_eps  noise predictor on pixels, a convolutional network     digits
     ts_eps    noise predictor on windows of a real series            see `bandits.neural.series`
+    digit_classifier    see `bandits.neural.classifier`              digits and labels
 
     model = trained("lat_eps", seed=1).model
 
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import BadParameter
+from .classifier import Classifying
 from .data import load_digits
 from .networks import VAE, Autoencoder, EpsMLP, EpsUNet, mlp, time_features
 from .noise import Noise
@@ -221,7 +223,8 @@ _MOST_MMD = {"lat_eps": 0.02, "pix_eps": 0.06, "unet_eps": 0.02, "ts_eps": 0.1}
 
 
 _EPS = (_Eps(name, SETTINGS[name]) for name in ("lat_eps", "pix_eps", "unet_eps", "ts_eps"))
-RECIPES: dict[str, Any] = {"ae16": _Codec(), "vae16": _VAE(), **{recipe.name: recipe for recipe in _EPS}}
+_ALL: tuple[Any, ...] = (_Codec(), _VAE(), *_EPS, Classifying())
+RECIPES: dict[str, Any] = {recipe.name: recipe for recipe in _ALL}
 
 for _recipe in RECIPES.values():
     code_of(_recipe)  # now: a file that is edited later does not change what this process has loaded

@@ -46,7 +46,7 @@ CHOICES = {
     "trace_weight": ("const", "kappa"),
 }
 PIXEL = ("dps", "mcg", "ddrm")
-ROLES = {"ae16": "codec", "lat_eps": "latent", "pix_eps": "pixel"}
+ROLES = {"ae16": "codec", "lat_eps": "latent", "pix_eps": "pixel", "digit_classifier": "judge"}
 
 
 class _Restore:
@@ -61,6 +61,7 @@ class _Restore:
     """
 
     gpus: ClassVar = 0.25
+    larger_is_better: ClassVar = ("classifier_agreement", "truth_agreement")
     pilot: ClassVar = {"steps": 4}
     methods: ClassVar[Sequence[str]] = tuple(name for name in TAKES if name != "exact")
 
@@ -143,7 +144,10 @@ class RestoreDigits(_Restore):
         self.part, self.model_seed, self.training = part, model_seed, training
 
     def needs(self) -> Sequence[Training]:
-        """The codec and the noise model of the method."""
+        """The codec and the noise model of the method, and the classifier that judges what comes out."""
+        return [*self._networks(), Training("digit_classifier")]
+
+    def _networks(self) -> list[Training]:
         codec, eps = (max(1, round(SETTINGS[name]["steps"] * self.training)) for name in ("ae16", "lat_eps"))
         if self.method == "zero_fill":
             return []
@@ -155,8 +159,13 @@ class RestoreDigits(_Restore):
         return trainings
 
     def run(self, batch: Batch) -> None:
-        """Log psnr, ssim, observed_mse, hidden_mse and the evaluations made; keep truth, measured and restored."""
+        """Log psnr, ssim, errors, the classifier's agreement and evaluations; keep truth, measured and restored.
+
+        ``classifier_agreement`` is 1 where the classifier takes the restored image for the digit that it is; of the
+        true image the control "codec_ceiling" logs the same, as ``truth_agreement``.
+        """
         from bandits.neural.data import load_digits
+        from bandits.neural.image_metrics import classifier_agreement
         from bandits.neural.operators import measure
         from bandits.neural.recipes import RECIPES, schedule_of
 
@@ -169,10 +178,15 @@ class RestoreDigits(_Restore):
         models: dict[str, Any] = {
             ROLES[need.recipe]: batch.trained(need.recipe, need.seed, **need.settings) for need in self.needs()
         }
+        judge = models.pop("judge")
         noise = batch.noise("sampling")
         schedule = schedule_of(RECIPES["pix_eps" if self.method in PIXEL else "lat_eps"].settings)
         run = restore(self.method, operator, y, noise, schedule, truth=truth, **models, **self.parameters)
         self._log(batch, run, run.x, operator, truth)
+        labels = getattr(load_digits(), f"{self.part}_labels")[[r % len(images) for r in batch.replications]]
+        batch.log(self.steps, "classifier_agreement", classifier_agreement(judge, run.x, labels))
+        if self.method == "codec_ceiling":
+            batch.log(self.steps, "truth_agreement", classifier_agreement(judge, truth, labels))
         batch.keep("measured", operator.At(y))
 
 
