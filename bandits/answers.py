@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .analysis import Log
 
-__all__ = ["allocation", "best", "bound", "comparisons", "messages_uncounted", "pareto", "slope", "summary", "verdicts"]
+__all__ = ["allocation", "best", "bound", "comparisons", "pareto", "slope", "summary", "verdicts", "why_uncounted"]
 
 NAN = float("nan")
 
@@ -251,7 +251,7 @@ def pareto(log: Log, x: str, y: str, at: int | None, level: float) -> pd.DataFra
                 row |= {cost: facts.seconds, f"{cost}_low": NAN, f"{cost}_high": NAN}
                 continue
             values = log.values(facts, cost, t)[1]
-            if cost == "messages" and messages_uncounted(facts):
+            if cost == "messages" and why_uncounted(facts, values) is not None:
                 values = np.full_like(values, np.nan)
             found = mean_interval(values, level)
             row |= {cost: float(found.mean), f"{cost}_low": float(found.low), f"{cost}_high": float(found.high)}
@@ -266,15 +266,23 @@ def pareto(log: Log, x: str, y: str, at: int | None, level: float) -> pd.DataFra
     return _frame(rows, " ".join(columns))
 
 
-def messages_uncounted(facts: CellFacts) -> bool:
-    """Whether the agent declares that its learners share outside the network, so that its 0 messages are no cost.
+def why_uncounted(facts: CellFacts, messages: FloatArray) -> str | None:
+    """Why an agent's count of messages is no cost of its sharing, in words for a label; None where it is.
 
-    An agent that is not registered here, such as one of a plugin, declares nothing.
+    A run says whether its agents share outside the network. Of an older run the agent itself is asked, which is not
+    registered where it came from a plug-in that is not loaded: if it logged no message, nothing is known.
+
+    Args:
+        facts: The cell.
+        messages: What was logged, of any shape.
     """
-    try:
-        return bool(getattr(lookup("agent", facts.agent_name).target, "shares_outside_network", False))
-    except UnknownName:
-        return False
+    declared = facts.shares_outside_network
+    if declared is None:
+        try:
+            declared = bool(getattr(lookup("agent", facts.agent_name).target, "shares_outside_network", False))
+        except UnknownName:
+            return None if messages.any() else "unknown whether it shares outside the network: load its plug-in"
+    return "shares outside the network: no messages to count" if declared else None
 
 
 def verdicts(log: Log) -> pd.DataFrame | None:

@@ -11,7 +11,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -20,7 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from .errors import BanditsError, UsageError, in_one_line
@@ -28,7 +26,7 @@ from .protocol import Job, Output
 from .registry import Plugin, load_plugin
 from .store import encode
 
-__all__ = ["Backend", "PoolBackend", "RayBackend", "Result", "SerialBackend", "Task", "execute", "reach_ray"]
+__all__ = ["Backend", "PoolBackend", "RayBackend", "Result", "SerialBackend", "Task", "execute"]
 
 MAX_ATTEMPTS = 3
 
@@ -300,24 +298,6 @@ class RayBackend:
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             where = f"the Ray cluster at {self._address}" if self._address else "a Ray runtime on this machine"
             raise UsageError(f"cannot reach or start {where}: {str(error).splitlines()[0]}") from error
-
-
-def reach_ray(address: str) -> None:
-    """Make sure that something listens at the address (Ray itself would try for minutes), and find its token.
-
-    From 2.59 on a Ray cluster may ask for a token; a driver sends the one that it has only in this mode.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address != "auto":
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"no Ray cluster answers at '{address}' ({error}): expected HOST:PORT as 'ray start --head' prints it"
-            ) from error
-    has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
-    if has_token or (Path.home() / ".ray" / "auth_token").is_file():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _import_ray() -> Any:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from .errors import BadParameter, did_you_mean, in_one_line
 from .protocol import Bound, IntArray
+from .registry import lookup
 from .specs import written
 from .streams import Streams
 
@@ -42,6 +43,8 @@ class CellFacts:
         seed, streams: Seed of all randomness, as text (it has 64 bits), and version of the random streams.
         environment_parameters, agent_parameters: Every parameter, as plain data.
         run: Run folder; empty for a log in memory.
+        shares_outside_network: Whether learners tell each other what the network does not count; None where one plays
+            alone, and in runs that do not say.
     """
 
     cell: str
@@ -62,6 +65,7 @@ class CellFacts:
     agent_parameters: Mapping[str, Any] = field(default_factory=dict)
     run: str = ""
     streams: int = 0
+    shares_outside_network: bool | None = None
 
     @property
     def noise(self) -> str:
@@ -127,6 +131,9 @@ def cell_table(cells: Sequence[Cell]) -> pa.Table:
                 else None,
                 "n_learners": env.problem.n_learners,
                 "learners": env.problem.n_learners if "learners" in cell.extras else None,
+                "shares_outside_network": None
+                if env.problem.n_learners is None
+                else bool(getattr(lookup("agent", cell.agent.name).target, "shares_outside_network", False)),
                 "bound_allocation": None if bound is None or bound.allocation is None else list(bound.allocation),
                 "checkpoints": list(cell.checkpoints),
             }
@@ -164,6 +171,7 @@ _CELLS = pa.schema(
         ("more_bounds", pa.string()),
         ("n_learners", pa.int64()),
         ("learners", pa.int64()),
+        ("shares_outside_network", pa.bool_()),
         ("bound_allocation", pa.list_(pa.float64())),
         ("checkpoints", pa.list_(pa.int64())),
     ]
@@ -208,6 +216,7 @@ def read_facts(table: pa.Table, timing: Mapping[str, Any], run: str = "", stream
                 agent_parameters=json.loads(row["agent_parameters"]),
                 run=run,
                 streams=streams,
+                shares_outside_network=row.get("shares_outside_network"),  # older runs have no such column
             )
         )
     return facts

@@ -94,13 +94,15 @@ class Comparison:
     @property
     def line(self) -> str:
         """The comparison in plain words."""
-        pairs = f"{whole(self.replications)} {'paired' if self.paired else 'unpaired'} replications"
+        noun = "replication" if self.replications == 1 else "replications"
+        pairs = f"{whole(self.replications)} {'paired' if self.paired else 'unpaired'} {noun}"
         if self.replications < 2:
             return f"{self.agent} and {self.other} cannot be compared: {pairs}"
         when = self.when or f"{'T' if self.at_horizon else 't'} = {whole(self.t)}"
         what = f"{self.column} at {when}"
         if math.isnan(self.gain):
-            return f"{self.agent} and {self.other} cannot be compared: {what} is NaN in some replications; {pairs}"
+            why = f"{what} is NaN or infinite in some replications"
+            return f"{self.agent} and {self.other} cannot be compared: {why}; {pairs}"
         if self.gain == 0 and self.p == 1:
             return f"{self.agent} and {self.other} are equal: the same {what} throughout; {pairs}"
         gain, low, high = with_error(self.gain, self.low, self.high)

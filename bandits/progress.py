@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
+from . import words
+
 __all__ = ["PlainProgress", "Progress", "RichProgress", "SilentProgress", "make_progress"]
 
 
@@ -81,7 +83,7 @@ class PlainProgress:
         rate = _rate(played, spent, self._horizon) + (" per core" if self._horizon else "")
         if done >= total:
             self._finished += 1
-            self.say(f"[{self._finished}/{len(self._cells)}] {label}: {total} replications, {rate}")
+            self.say(f"[{self._finished}/{len(self._cells)}] {label}: {words.count(total, 'replication')}, {rate}")
             self._last = time.monotonic()
         elif time.monotonic() - self._last > self._pause:
             self.say(f"  {label}: {done}/{total} replications, {rate}, {self._remaining()}")

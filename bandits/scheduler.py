@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .backends import Backend, PoolBackend, RayBackend, Result, SerialBackend, Task, reach_ray
+from .backends import Backend, PoolBackend, RayBackend, Result, SerialBackend, Task
 from .errors import UsageError
 from .progress import Progress
 from .protocol import Estimate, Job
+from .ray_address import reach_ray
 from .registry import plugins
 from .store import RunFolder, missing_ranges
 

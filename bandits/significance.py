@@ -49,8 +49,14 @@ def gaps(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def paired_test(first: FloatArray, second: FloatArray, level: float = 0.95) -> TestResult:
-    """Paired t test of two agents on the same replications, (R,) each. Fewer than two replications give NaN."""
-    n, gap = len(first), gaps(first, second)
+    """Paired t test of two agents on the same replications, (R,) each.
+
+    Fewer than two replications, and values that are not finite, give NaN.
+    """
+    n = len(first)
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return _unknown(math.nan, n)
+    gap = gaps(first, second)
     if n < 2:
         return _unknown(float(gap.mean()) if n else math.nan, n)
     difference, low, high, p = (float(found[0]) for found in t_tests(gap[:, None], 1 - level))
@@ -83,11 +89,13 @@ def t_tests(differences: FloatArray, alpha: float) -> tuple[FloatArray, FloatArr
 def independent_test(first: FloatArray, second: FloatArray, level: float = 0.95) -> TestResult:
     """Welch's t test of two agents whose replications share nothing, such as runs with different seeds.
 
-    Where neither varies, the p-value is that of the permutation test.
+    Where neither varies, the p-value is that of the permutation test. Values that are not finite give NaN.
     """
     from scipy import stats
 
     n = min(len(first), len(second))
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return _unknown(math.nan, n)
     difference = float(second.mean() - first.mean()) if n else math.nan
     if n < 2:
         return _unknown(difference, n)
@@ -103,7 +111,7 @@ def independent_test(first: FloatArray, second: FloatArray, level: float = 0.95)
 
 
 def _unknown(difference: float, n: int) -> TestResult:
-    """Too few replications for anything but a difference."""
+    """Too few replications, or not all finite, for anything but a difference."""
     nan = math.nan
     return TestResult(difference, nan, nan, nan, nan, nan, n)
 

@@ -166,9 +166,9 @@ def quantile_interval(values: FloatArray, at: float = 0.5, level: float = 0.95) 
 def share_best(values: FloatArray) -> FloatArray:
     """Share of replications in which each agent has the least value, ties shared out evenly: (A,) from (R, A).
 
-    It says who wins a single play, not whose mean is least: see `chance_of_least_mean`.
+    It says who wins a single play, not whose mean is least: see `chance_of_least_mean`. NaN where one is not finite.
     """
-    if len(values) == 0:
+    if len(values) == 0 or not np.isfinite(values).all():
         return np.full(values.shape[1], np.nan)
     least = values == values.min(axis=1, keepdims=True)
     share: FloatArray = (least / least.sum(axis=1, keepdims=True)).mean(axis=0)
@@ -178,10 +178,10 @@ def share_best(values: FloatArray) -> FloatArray:
 def chance_of_least_mean(values: FloatArray, *, seed: int = 0, resamples: int = RESAMPLES) -> FloatArray:
     """Bootstrap probability that each agent's mean is the least, ties shared out: (A,) from (R, A).
 
-    Replications are drawn whole, so what agents share in one stays shared.
+    Replications are drawn whole, so what agents share in one stays shared. NaN where a value is not finite.
     """
     n = len(values)
-    if n < 2:
+    if n < 2 or not np.isfinite(values).all():
         return np.full(values.shape[1], np.nan)
     centred = values - values.mean()
     wins = [share_best(counts @ centred) * len(counts) for counts in _bootstrap_counts(n, resamples, seed)]

@@ -12,12 +12,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .labels import tell_apart, wrapped
+from .words import count
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from .comparison import Comparison
     from .registry import Entry
     from .runs import Finding
+
+WIDTH = 110  # of a table of trials
 
 __all__ = [
     "number",
@@ -53,12 +58,14 @@ def print_summary(summary: pd.DataFrame) -> None:
         t, n = int(rows["t"].iloc[0]), int(rows["replications"].max())
         has_bound = bool(rows["bound"].notna().any())
         bound = f"; {rows['bound_name'].iloc[0]}: {number(float(rows['bound'].iloc[0]))}" if has_bound else ""
-        title = f"{environment}   T = {t:,}, {n:,} replications{bound}"
+        title = f"{environment}   T = {t:,}, {count(n, 'replication')}{bound}"
         columns = ["agent", "mean regret", "95 % interval", "ratio to bound", "M run-steps/s"]
         body = []
         for row in rows.sort_values("regret").itertuples():
             interval = f"[{number(row.low)}, {number(row.high)}]" if not math.isnan(row.low) else "-"
-            agent = row.agent if row.replications == n else f"{row.agent} ({row.replications} of {n} replications)"
+            agent = (
+                row.agent if row.replications == n else f"{row.agent} ({row.replications} of {count(n, 'replication')})"
+            )
             body.append(
                 [
                     agent,
@@ -83,10 +90,11 @@ def print_any_summary(summary: pd.DataFrame) -> None:
 
 def print_metrics(summary: pd.DataFrame) -> None:
     """Mean of each metric of each trial at its last step, grouped by metric, in order of declaration."""
+    short = _shortened(list(summary["trial"].unique()))
     for metric, rows in summary.groupby("metric", sort=False):
         body = [
             [
-                row.trial,
+                short[row.trial],
                 number(row.mean),
                 "-" if math.isnan(row.low) else f"[{number(row.low)}, {number(row.high)}]",
                 number(row.median),
@@ -97,7 +105,7 @@ def print_metrics(summary: pd.DataFrame) -> None:
             for row in rows.itertuples()
         ]
         columns = ["trial", "mean", "95 % interval", "median", "step", "replications", "s per replication"]
-        _print(str(metric), columns, body, right=range(1, len(columns)))
+        _print_trials(str(metric), columns, body)
     print("Intervals are for the mean over replications (Student's t).")
 
 
@@ -108,7 +116,7 @@ def print_comparisons(found: Sequence[Comparison], best: pd.DataFrame | None) ->
         by_environment.setdefault(one.environment, []).append(one)
     for environment, pairs in by_environment.items():
         separated = sum(one.separated for one in pairs)
-        print(f"{environment}   {separated} of {len(pairs)} pairs separated at alpha = {pairs[0].alpha:g}")
+        print(f"{environment}   {separated} of {count(len(pairs), 'pair')} separated at alpha = {pairs[0].alpha:g}")
         for one in pairs:
             print(f"  {one.line}")
         if best is not None:
@@ -133,7 +141,8 @@ def print_verdicts(verdicts: pd.DataFrame) -> None:
         f"{counts[state]} {state}" for state in ("separated", "equivalent", "same", "open") if state in counts
     )
     alpha = verdicts["alpha"].iloc[0]
-    print(f"Sequential test of {len(verdicts)} pairs: {states}. Any wrong claim has probability at most {alpha:g}.")
+    pairs = count(len(verdicts), "pair")
+    print(f"Sequential test of {pairs}: {states}. Any wrong claim has probability at most {alpha:g}.")
     for environment, rows in verdicts.groupby("environment", sort=False):
         print(environment)
         for line in rows["line"]:
@@ -233,7 +242,7 @@ def _or_dash(value: float | None) -> str:
 
 def print_finding(finding: Finding) -> None:
     """One line per verified cell."""
-    lacks = f"; {finding.missing} replications not run yet" if finding.missing else ""
+    lacks = f"; {count(finding.missing, 'replication')} not run yet" if finding.missing else ""
     if not finding.replications:
         print(f"EMPTY    {finding.label}: nothing to compare{lacks}")
     elif finding.differing:
@@ -242,7 +251,7 @@ def print_finding(finding: Finding) -> None:
             print(f"         {finding.why}")
     else:
         how = "every bit" if not finding.tolerance else f"within {finding.tolerance:g}, on another device or torch"
-        print(f"same     {finding.label}: {len(finding.replications)} replications, {how}{lacks}")
+        print(f"same     {finding.label}: {count(len(finding.replications), 'replication')}, {how}{lacks}")
 
 
 def print_checks(checks: Sequence[dict[str, Any]]) -> None:
@@ -251,6 +260,27 @@ def print_checks(checks: Sequence[dict[str, Any]]) -> None:
         ["ok" if c["ok"] else "missing" if c["required"] else "-", c["name"], c["found"], c["remedy"]] for c in checks
     ]
     _print("", ["", "what", "found", "what to do"], body)
+
+
+def _shortened(labels: Sequence[str]) -> dict[str, str]:
+    """Short labels of trials, once what they share has been printed."""
+    short, shared = tell_apart(labels)
+    for line in shared:
+        print(line)
+    return dict(zip(labels, short, strict=True))
+
+
+def _print_trials(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of trials in `WIDTH` letters; what is counted alike in all rows stands above it."""
+    found = dict(zip(columns, zip(*rows, strict=True), strict=True))
+    alike = [name for name in ("step", "replications", "networks") if len(set(found.get(name, ()))) == 1]
+    facts = "".join(f"   {name} {found[name][0]}" for name in alike)
+    first, *kept = (name for name in columns if name not in alike)
+    heads = [name.replace(" per ", " per\n") for name in kept]
+    taken = sum(3 + max(map(len, [*head.split("\n"), *found[name]])) for head, name in zip(heads, kept, strict=True))
+    labels = [wrapped(label, max(30, WIDTH - taken)) for label in found[first]]
+    body = list(zip(labels, *(found[name] for name in kept), strict=True))
+    _print(title + facts, [first, *heads], body, right=range(1, len(columns)))
 
 
 def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Any = ()) -> None:

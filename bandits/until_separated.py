@@ -25,6 +25,7 @@ from .scheduler import Settings
 from .sequential import LEAST_REPLICATIONS, Verdict, judge, looks_up_to
 from .statistics import check_level
 from .store import RunFolder
+from .words import count
 
 __all__ = ["Design", "continue_until_separated", "start_until_separated"]
 
@@ -179,7 +180,7 @@ def _line(n: int, pairs: Sequence[tuple[CellFacts, CellFacts]], verdicts: Sequen
     settled = sum(verdict.state != "open" for verdict in verdicts)
     left = [f"{a.agent} and {b.agent}" for (a, b), v in zip(pairs, verdicts, strict=True) if v.state == "open"]
     more = f"; open: {', '.join(left[:3])}{f' and {len(left) - 3} more' if len(left) > 3 else ''}" if left else ""
-    return f"look at {n:,} replications: {settled} of {len(verdicts)} pairs settled{more}"
+    return f"look at {count(n, 'replication')}: {settled} of {count(len(verdicts), 'pair')} settled{more}"
 
 
 def _check_pairs(experiment: Experiment) -> None:

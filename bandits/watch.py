@@ -18,6 +18,7 @@ from .cells import CellFacts
 from .plots.heights import height_of
 from .tables import number, print_summary
 from .terminal_plot import COLOURS, plot
+from .words import count
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -58,7 +59,7 @@ class Look:
     def head(self) -> str:
         """One line: how far the run is."""
         asked = sum(facts.replications for facts in self.log.cells)
-        return f"{self.status}: {self.done:,} of {asked:,} replications in {len(self.log.cells)} cells"
+        return f"{self.status}: {self.done:,} of {count(asked, 'replication')} in {count(len(self.log.cells), 'cell')}"
 
 
 def watch(place: str | Path, *, pause: float = 2.0, stream: TextIO | None = None) -> None:

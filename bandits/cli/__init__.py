@@ -4,15 +4,18 @@ A command is a function of `playing` (plays), `results` (reads runs) or `asking`
 `COMMANDS` here; `options` has the options that several of them share. What is heavy is imported by the command that
 needs it, so that ``bandits --help`` stays fast.
 
-Results go to stdout, progress to stderr. Exit status 0, 1 after a failure, 2 for a wrong request, 130 after Ctrl-C.
+Results go to stdout, progress to stderr. Exit status 0, 1 after a failure, 2 for a wrong request, 130 after Ctrl-C, and
+141 where whoever reads the output has closed it, as of ``bandits list | head``: what shells report of such a command.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from ..declarations import Declaration
 
 __all__ = ["COMMANDS", "app", "main", "main_of_experiment"]
+
+CLOSED_PIPE = 141  # 128 + SIGPIPE
 
 COMMANDS: dict[str, Callable[..., None]] = {  # in the order of ``bandits --help``
     "run": playing.run,
@@ -68,14 +73,34 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="replace")  # a terminal without our letters shows marks instead
     warnings.showwarning = _print_warning
     try:
+        status = _status(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with suppress(OSError, ValueError):  # or the interpreter tries once more as it ends, and complains
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = CLOSED_PIPE
+    sys.exit(status)
+
+
+def _status(arguments: list[str] | None) -> int | str | None:
+    """Run a command: its exit status.
+
+    Raises:
+        BrokenPipeError: Nobody reads the output any more.
+    """
+    try:
         app(arguments)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except BanditsError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    sys.exit(0)
+        return 1
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer ends with 1 there
+            raise ended.__context__ from None
+        return ended.code
+    return 0
 
 
 def _print_warning(message: Warning | str, *place: Any, **more: Any) -> None:

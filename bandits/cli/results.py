@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import BadParameter
+from ..labels import split
 from .options import AsJson, RunPlace, RunPlaces, SkipDamaged
 from .printing import as_records
 
@@ -212,16 +213,7 @@ def open_logs(places: list[str], skip_damaged: bool) -> Any:
 
 def listed(names: str | None) -> list[str] | None:
     """Names separated by commas; those inside brackets belong to a label, such as ``lin_ts(ridge=1, sd=0.5)``."""
-    if not names:
-        return None
-    found, depth = [""], 0
-    for letter in names:
-        depth += (letter in "([{") - (letter in ")]}")
-        if letter == "," and depth <= 0:
-            found.append("")
-        else:
-            found[-1] += letter
-    return [name.strip() for name in found]
+    return split(names) if names else None
 
 
 def name_damaged(opened: Log | NeuralLog) -> None:

@@ -17,49 +17,108 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "HUGE",
     "at_least",
     "choice",
     "finite",
+    "is_whole",
     "named_once",
     "not_negative",
     "positive",
     "probability",
     "rank",
+    "real",
     "same_batch",
+    "seed",
+    "share",
+    "text",
+    "whole",
+    "yes_or_no",
 ]
+
+
+HUGE = 1e6  # of weights and noise, where data are of size 1: squares of more leave single precision
+_MOST = 2**31 - 1
+_SINGLE = 3.4e38  # beyond it a number of single precision is infinite
+
+
+def real(field: str, value: float) -> None:
+    """Refuse what is not a finite number, of single precision too: means, weights of guidance."""
+    if not _number(value):
+        raise BadParameter(f"{field} must be a finite number, got {value!r:.60}")
 
 
 def positive(field: str, value: float) -> None:
     """Refuse what is not a number above 0: learning rates, scales, alpha."""
     if not (_number(value) and value > 0):
-        raise BadParameter(f"{field} must be a number above 0, got {value}")
+        raise BadParameter(f"{field} must be a number above 0, got {value!r:.60}")
 
 
-def not_negative(field: str, value: float) -> None:
-    """Refuse what is not a number of at least 0: noise, weight decay."""
+def not_negative(field: str, value: float, most: float = math.inf) -> None:
+    """Refuse what is not a number of at least 0, or more than ``most``: noise, weights, weight decay."""
     if not (_number(value) and value >= 0):
-        raise BadParameter(f"{field} must be a number of at least 0, got {value}")
+        raise BadParameter(f"{field} must be a number of at least 0, got {value!r:.60}")
+    if value > most:
+        raise BadParameter(
+            f"{field} must be at most {most:g}, got {value!r:.60}: squares of more leave single precision"
+        )
 
 
 def probability(field: str, value: float) -> None:
     """Refuse what is no probability."""
     if not (_number(value) and 0 <= value <= 1):
-        raise BadParameter(f"{field} must lie in [0, 1], got {value}")
+        raise BadParameter(f"{field} must lie in [0, 1], got {value!r:.60}")
+
+
+def share(field: str, value: float, of: str) -> None:
+    """Refuse what is no share of something: above 0, and 1 at most."""
+    if not (_number(value) and 0 < value <= 1):
+        raise BadParameter(f"{field} is a share of {of} in (0, 1], got {value!r:.60}")
+
+
+def yes_or_no(field: str, value: bool) -> None:
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, bool):
+        raise BadParameter(f"{field} must be true or false, got {value!r:.60}")
+
+
+def text(field: str, value: str) -> None:
+    """Refuse what is not text: a folder, a prompt."""
+    if not isinstance(value, str):
+        raise BadParameter(f"{field} must be text, got {value!r:.60}")
 
 
 def choice(field: str, value: str, known: Sequence[str]) -> None:
     """Refuse what is not one of the known words."""
-    if value not in known:
+    if not (isinstance(value, str) and value in known):
         raise BadParameter(
-            f"{field} must be one of {', '.join(known)}, got {value!r}.{did_you_mean(str(value), known)}"
+            f"{field} must be one of {', '.join(known)}, got {value!r:.60}.{did_you_mean(str(value), known)}"
         )
 
 
 def at_least(field: str, value: int, least: int, why: str = "") -> None:
-    """Refuse a count below its least value: tasks, samples, classes, steps, restarts."""
-    if not _whole(value) or value < least:
+    """Refuse a count below its least value, or beyond 32 bits: tasks, samples, classes, steps, restarts."""
+    if not is_whole(value) or value < least:
         reason = f": {why}" if why else ""
-        raise BadParameter(f"{field} must be a whole number of at least {least}, got {value}{reason}")
+        raise BadParameter(f"{field} must be a whole number of at least {least}, got {value!r:.60}{reason}")
+    if value > _MOST:
+        raise BadParameter(f"{field} must be at most {_MOST:,}, got {value!r:.60}")
+
+
+def seed(field: str, value: int) -> None:
+    """Refuse what torch and NumPy take for no seed."""
+    if not is_whole(value) or not 0 <= value < 2**64:
+        raise BadParameter(f"{field} must be a whole number of at least 0, and below 2^64, got {value!r:.60}")
+
+
+def whole(field: str, value: int, least: int, most: int, why: str = "") -> None:
+    """Refuse a count that does not lie between its least and its greatest value: steps of a schedule, samples of few.
+
+    ``why`` says where the greatest comes from.
+    """
+    if not is_whole(value) or not least <= value <= most:
+        reason = f": {why}" if why else ""
+        raise BadParameter(f"{field} must be a whole number from {least} to {most:,}, got {value!r:.60}{reason}")
 
 
 def rank(value: int, n_in: int, n_out: int, *, field: str = "rank") -> None:
@@ -68,10 +127,10 @@ def rank(value: int, n_in: int, n_out: int, *, field: str = "rank") -> None:
     Raises:
         AdapterError: Below 1, or above the smaller side of a layer with n_in inputs and n_out outputs.
     """
-    if not _whole(value) or not 1 <= value <= min(n_in, n_out):
+    if not is_whole(value) or not 1 <= value <= min(n_in, n_out):
         most = min(n_in, n_out)
         raise AdapterError(
-            f"{field} must lie between 1 and {most}, the smaller side of a layer {n_in} -> {n_out}, got {value}"
+            f"{field} must lie between 1 and {most}, the smaller side of a layer {n_in} -> {n_out}, got {value!r:.60}"
         )
 
 
@@ -114,8 +173,12 @@ def same_batch(**fields: Tensor) -> None:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and abs(float(value)) <= _SINGLE
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
-def _whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number of a whole type: 2.0 and True are none."""
     return isinstance(value, Integral) and not isinstance(value, bool)

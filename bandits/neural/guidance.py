@@ -6,16 +6,15 @@ subtracts a gradient from each step; ``play`` takes an update of the method's ow
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import BadParameter
-from .checks import finite
+from .checks import choice, finite, not_negative, probability, real
 from .errors import ShapeError
 from .faults import LOOK_EVERY, Watch
 from .interfaces import Codec, EpsModel, LinearOp
@@ -73,7 +72,8 @@ class Diffusion:
         eta_d: Share of fresh noise in each step: 0 deterministic, 1 ancestral.
         cond: What the model is conditioned on.
         uncond: The empty condition; only needed where ``scale`` is not 1.
-        scale: Weight of classifier-free guidance, ``eps_uncond + scale (eps_cond - eps_uncond)``.
+        scale: Weight of classifier-free guidance, ``eps_uncond + scale (eps_cond - eps_uncond)``. Other than 1 it needs
+            both conditions: a model without conditions has nothing to guide.
     """
 
     def __init__(
@@ -89,8 +89,14 @@ class Diffusion:
         uncond: Any = None,
         scale: float = 1.0,
     ) -> None:
-        if not 0 <= eta_d <= 1:
-            raise BadParameter(f"eta_d must lie between 0 (deterministic) and 1 (ancestral), got {eta_d}")
+        probability("eta_d", eta_d)
+        real("scale", scale)
+        if scale != 1 and (cond is None or uncond is None):
+            lacking = "cond" if cond is None else "uncond"
+            raise BadParameter(
+                f"scale {scale!r} weighs a condition against the empty one, and {lacking} is not given: "
+                "give cond and uncond, or scale=1 for a model without conditions"
+            )
         self.model, self.schedule, self.noise, self.eta_d = model, schedule, noise, eta_d
         self.times = schedule.steps(steps, offset)
         self.cond, self.uncond, self.scale = cond, uncond, scale
@@ -215,6 +221,8 @@ def start(codec: Codec, operator: LinearOp, y: Tensor, noise: Noise, init: Tenso
         shape = codec.encode(operator.At(y)).shape
     if init is None:
         return noise.normal(*shape[1:])
+    if not isinstance(init, Tensor):
+        raise BadParameter(f"init must be a tensor of latents, got {init!r}")
     if init.shape != shape:
         raise ShapeError(f"init has shape {tuple(init.shape)}, but latents of {len(y)} samples have {tuple(shape)}")
     finite("init", init)
@@ -223,17 +231,15 @@ def start(codec: Codec, operator: LinearOp, y: Tensor, noise: Noise, init: Tenso
 
 def distance(kind: Distance) -> Loss:
     """Per-sample norm of a residual (B, ...): "norm" ``||r||``, whose gradient at 0 is 0, or "sq" ``||r||^2``: (B,)."""
+    choice("loss", kind, get_args(Distance))
     if kind == "sq":
         return lambda residual: residual.square().flatten(1).sum(1)
-    if kind == "norm":
-        return lambda residual: (residual.square().flatten(1).sum(1) + 1e-12).sqrt()
-    raise BadParameter(f"a loss is 'norm' or 'sq', not {kind!r}")
+    return lambda residual: (residual.square().flatten(1).sum(1) + 1e-12).sqrt()
 
 
 def projector(operator: LinearOp, projection: Projection) -> Loss:
     """The map from measurements back to data: the adjoint, or the pseudo-inverse."""
-    if projection not in ("adjoint", "pinv"):
-        raise BadParameter(f"a projection is 'adjoint' or 'pinv', not {projection!r}")
+    choice("projection", projection, get_args(Projection))
     return operator.At if projection == "adjoint" else operator.pinv
 
 
@@ -244,5 +250,4 @@ def check_weights(**weights: float) -> None:
         BadParameter: Names the weight.
     """
     for name, weight in weights.items():
-        if not (math.isfinite(weight) and weight >= 0):
-            raise BadParameter(f"{name} must be finite and at least 0, got {weight}")
+        not_negative(name, weight)

@@ -6,13 +6,15 @@ LPIPS is left out: its weights would have to be downloaded, and its networks are
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .operators import SpectralOp
 
-__all__ = ["energy_distance", "psnr", "seen_and_hidden_error", "ssim"]
+__all__ = ["classifier_agreement", "energy_distance", "psnr", "seen_and_hidden_error", "ssim"]
 
 
 def psnr(x: Tensor, truth: Tensor, width: float = 2.0) -> Tensor:
@@ -36,6 +38,16 @@ def ssim(x: Tensor, truth: Tensor, width: float = 2.0, window: int = 7) -> Tenso
     similar = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     possible = (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
     return (similar / possible).flatten(1).mean(1)
+
+
+def classifier_agreement(classifier: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
+    """Whether a classifier, which gives logits (B, classes), takes images (B, ...) for what they are: 1 or 0, (B,).
+
+    A restored image that shows another digit than the true one may be near it pixel by pixel. Read it beside the same
+    of the true images: a classifier errs, too.
+    """
+    with torch.no_grad():
+        return (classifier(x).argmax(1) == labels.to(x.device)).double()
 
 
 def seen_and_hidden_error(operator: SpectralOp, x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:

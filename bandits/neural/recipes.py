@@ -8,13 +8,15 @@
     unet_eps  noise predictor on pixels, a convolutional network     digits
     ts_eps    noise predictor on windows of a real series            see `bandits.neural.series`
     ts_conv   the same, a convolutional network                      see `bandits.neural.series`
+    digit_classifier    see `bandits.neural.classifier`              digits and labels
 
     model = trained("lat_eps", seed=1).model
 
-Sizes and steps of ``ae16``, ``lat_eps``, ``pix_eps`` and ``ts_eps`` are those of the project's specification; it leaves
-open what "L2" of the autoencoder is: here, the mean square of the latents. ``ts_eps`` makes series twice as rough as
-real ones; ``ts_conv``, for the same CPU time, as rough. Every recipe states what its model must
-reach; one that does not is not used. With other settings than the recipe's own it is measured, and asked for nothing.
+Their settings stand in `bandits.neural.recipe_settings`. Sizes and steps of ``ae16``, ``lat_eps``, ``pix_eps`` and
+``ts_eps`` are those of the project's specification; it leaves open what "L2" of the autoencoder is: here, the mean
+square of the latents. ``ts_eps`` makes series twice as rough as real; ``ts_conv``, for as much CPU time, as rough.
+Every recipe states what its model must reach; one that does not is not used. With other settings than the recipe's own
+it is measured, and asked for nothing.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadParameter, UnknownName, did_you_mean
+from ..errors import BadParameter
+from .classifier import Classifying
 from .data import load_digits
 from .networks import VAE, Autoencoder, EpsMLP, EpsSeries, EpsUNet, frequencies, mlp, time_features
 from .noise import Noise
+from .recipe_settings import SETTINGS, settings_of
 from .schedule import Schedule, ddim_step, linear, scaled_linear, tweedie
 from .training import Draws, Trained, code_of, is_kept, obtain, place_of, with_changes
 
@@ -49,11 +53,10 @@ def trained(
 
     Raises:
         UnknownName: There is no such recipe.
-        BadParameter: It has no such setting.
+        BadParameter: It has no such setting, or one that cannot have this value.
         PlayError: What was trained does not reach what the recipe states.
     """
-    if name not in RECIPES:
-        raise UnknownName(f"no recipe is called '{name}'.{did_you_mean(name, RECIPES)} There are {', '.join(RECIPES)}")
+    settings_of(name)
     return obtain(RECIPES[name], seed, changes, device, report)
 
 
@@ -95,12 +98,7 @@ class _Codec:
     """An autoencoder: squared error of pixels, latents blurred by noise and kept small."""
 
     name: str = "ae16"
-    settings: Mapping[str, Any] = field(
-        default_factory=lambda: {
-            "steps": 3000, "batch": 128, "rate": 1e-3, "average": 0.0, "latent": 16, "width": 256, "depth": 3,
-            "blur": 0.05, "l2": 1e-3,
-        }
-    )  # fmt: skip  # a table of settings
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS["ae16"])
     uses: tuple[Any, ...] = (Autoencoder, mlp, load_digits)
 
     def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
@@ -132,12 +130,7 @@ class _VAE(_Codec):
     """A variational autoencoder: squared error, and ``beta`` times the divergence from the standard normal."""
 
     name: str = "vae16"
-    settings: Mapping[str, Any] = field(
-        default_factory=lambda: {
-            "steps": 3000, "batch": 128, "rate": 1e-3, "average": 0.0, "latent": 16, "width": 256, "depth": 3,
-            "beta": 1e-3,
-        }
-    )  # fmt: skip  # a table of settings
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS["vae16"])
     uses: tuple[Any, ...] = (VAE, Autoencoder, mlp, load_digits)
 
     def build(self, settings: Mapping[str, Any], data: Tensor) -> nn.Module:
@@ -239,31 +232,14 @@ def mmd(x: Tensor, y: Tensor) -> float:
     return float(within(x) + within(y) - 2 * kernel(x, y).mean())
 
 
-def _eps(steps: int, width: int, **more: Any) -> dict[str, Any]:
-    """Settings of a noise predictor."""
-    return {
-        "steps": steps, "batch": 256, "rate": 1e-3, "average": 0.999, "width": width, "depth": 3, "times": 1000,
-        "schedule": "linear",
-    } | more  # fmt: skip  # a table of settings
-
-
 # when first trained: lat_eps -0.002, pix_eps 0.047, unet_eps -0.0002; ts_conv 0.001, its samples' changes as large as
 # real ones; ts_eps 0.06, its samples too rough by 2.4
 _MOST_MMD = {"lat_eps": 0.02, "pix_eps": 0.06, "unet_eps": 0.02, "ts_eps": 0.1, "ts_conv": 0.02}
 
 
-RECIPES: dict[str, Any] = {
-    recipe.name: recipe
-    for recipe in (
-        _Codec(),
-        _VAE(),
-        _Eps("lat_eps", _eps(6000, 384, schedule="scaled_linear", codec="ae16", codec_steps=3000)),
-        _Eps("pix_eps", _eps(6000, 384, schedule="scaled_linear")),
-        _Eps("unet_eps", _eps(3000, 16, network="unet", batch=128)),
-        _Eps("ts_eps", _eps(4000, 512, series="stocks")),
-        _Eps("ts_conv", _eps(1500, 32, network="conv", schedule="scaled_linear", series="stocks")),
-    )
-}
+_EPS = (_Eps(name, SETTINGS[name]) for name in ("lat_eps", "pix_eps", "unet_eps", "ts_eps", "ts_conv"))
+_ALL: tuple[Any, ...] = (_Codec(), _VAE(), *_EPS, Classifying())
+RECIPES: dict[str, Any] = {recipe.name: recipe for recipe in _ALL}
 
 for _recipe in RECIPES.values():
     code_of(_recipe)  # now: a file that is edited later does not change what this process has loaded

@@ -16,6 +16,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from .checks import is_whole
 from .errors import ScheduleError
 
 __all__ = ["Schedule", "ddim_step", "linear", "scaled_linear", "tweedie"]
@@ -62,11 +63,17 @@ class Schedule:
         Raises:
             ScheduleError: No steps, more steps than indices, or an offset that leaves the schedule.
         """
-        if not 1 <= count <= len(self):
-            raise ScheduleError(f"steps must be between 1 and the {len(self)} indices of the schedule, got {count}")
+        if not is_whole(count) or not 1 <= count <= len(self):
+            raise ScheduleError(
+                f"steps must be a whole number from 1 to the {len(self)} indices of the schedule, got {count!r:.60}"
+            )
         stride = len(self) // count
-        if not 0 <= offset <= len(self) - 1 - stride * (count - 1):
-            raise ScheduleError(f"offset {offset} leads beyond the last index {len(self) - 1}")
+        most = len(self) - 1 - stride * (count - 1)
+        if not is_whole(offset) or not 0 <= offset <= most:
+            raise ScheduleError(
+                f"offset must be a whole number from 0 to {most}, got {offset!r:.60}: "
+                f"{count} steps would lead beyond the last index {len(self) - 1}"
+            )
         return [(t, t - stride) for t in range(stride * (count - 1) + offset, -1, -stride)]
 
 

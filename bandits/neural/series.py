@@ -38,6 +38,7 @@ from torch import Tensor
 from ..errors import BadParameter, UsageError, did_you_mean
 from ..protocol import FloatArray, IntArray
 from .constraints import Member, ohlc, ordered
+from .recipe_settings import SERIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,4 +270,3 @@ _SOURCES = {
     "el_nino": _Source(("temperature",), _read_el_nino),
     "power_demand": _Source(("demand",), _read_power_demand, daily=True),
 }
-SERIES = tuple(_SOURCES)

@@ -13,7 +13,6 @@ import ast
 import hashlib
 import inspect
 import json
-import os
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,10 +26,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadParameter, PlayError, UsageError, did_you_mean, in_one_line
+from ..errors import PlayError, UsageError, in_one_line
 from .devices import computing
 from .errors import NumericalError, WeightsNotFound
-from .weights import cache_folder
+from .recipe_settings import changed
+from .weights import cache_folder, write_whole
 
 __all__ = [
     "Draws",
@@ -173,15 +173,9 @@ def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:
     """All settings of a recipe, some changed.
 
     Raises:
-        BadParameter: The recipe has no such setting.
+        BadParameter: The recipe has no such setting, or one that cannot have this value.
     """
-    for name in changes:
-        if name not in recipe.settings:
-            known = ", ".join(recipe.settings)
-            raise BadParameter(
-                f"recipe '{recipe.name}' has no setting '{name}'.{did_you_mean(name, recipe.settings)} It has: {known}"
-            )
-    return {**recipe.settings, **changes}
+    return changed(recipe.name, recipe.settings, changes)
 
 
 def content_key(recipe: Recipe, settings: Mapping[str, Any], seed: int, data: Tensor) -> str:
@@ -324,7 +318,7 @@ def _make(
         "digest": digest_of(model),
     }
     _write(place.with_suffix(".safetensors"), dict(model.state_dict()), {"recipe": recipe.name})
-    _replace(place.with_suffix(".json"), json.dumps(facts, indent=2).encode())
+    write_whole(place.with_suffix(".json"), json.dumps(facts, indent=2).encode())
     checkpoint.unlink(missing_ok=True)
 
 
@@ -373,7 +367,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], said: Mapping[str, str]) -
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    _replace(path, save(plain, dict(said)))
+    write_whole(path, save(plain, dict(said)))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -396,13 +390,6 @@ def _facts(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, why: str) -> WeightsNotFound:
     return WeightsNotFound(f"cannot use {path} ({why}): remove it, and it is made anew")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_bytes(data)
-    beside.replace(path)
 
 
 @contextmanager

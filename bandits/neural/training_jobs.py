@@ -14,6 +14,7 @@ from ..protocol import Estimate, Output, Resources
 from ..replay import Replayed
 from .devices import describe, torch_device
 from .jobs import SCHEMA
+from .recipe_settings import changed, settings_of
 from .trials import TrainingCell
 from .weights import cache_folder
 
@@ -46,11 +47,8 @@ class TrainingJob(CellJob):
 
     def estimate(self) -> Estimate:
         """A guess from the number of steps; nothing where the model is in the cache."""
-        from .recipes import RECIPES
-        from .training import with_changes
-
         training = self.cell.training
-        steps = with_changes(RECIPES[training.recipe], training.settings)["steps"]
+        steps = changed(training.recipe, settings_of(training.recipe), training.settings)["steps"]
         return Estimate(seconds=1e-3 if self._cached() else _STEP_S * steps, rows=60)
 
     def _cached(self) -> bool:

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from ..errors import BadParameter, did_you_mean
+from ..errors import BadParameter, BanditsError, did_you_mean, in_one_line
 from ..experiment import MAX_REPLICATIONS, declared, whole
 from ..registry import lookup
 from ..specs import Spec, written
-from . import NOISE_VERSION
+from . import NOISE_VERSION, checks
+from .recipe_settings import changed, settings_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,6 +109,20 @@ class TrainingCell:
     replications: ClassVar[int] = 1
     replays: ClassVar[bool] = False
 
+    def checked(self) -> TrainingCell:
+        """The same, if there is such a recipe with such settings.
+
+        Raises:
+            UsageError: There is none, or the seed is none.
+        """
+        if not isinstance(self.training, Training):
+            raise BadParameter(
+                f"what needs() returns must be a list of Training(recipe, seed, settings), got {self.training!r}"
+            )
+        checks.seed("the seed of a training", self.training.seed)
+        changed(self.training.recipe, settings_of(self.training.recipe), self.training.settings)
+        return self
+
     @property
     def label(self) -> str:
         """What a person calls it."""
@@ -163,9 +178,19 @@ class TrialCell:
 
     @cached_property
     def trainings(self) -> list[TrainingCell]:
-        """The models that the trial needs."""
+        """The models that the trial needs.
+
+        Raises:
+            UsageError: It asks for what is no training, for a recipe or a setting that there is not, or breaks.
+        """
         built = self.trial.build()
-        return [TrainingCell(training) for training in built.needs()] if hasattr(built, "needs") else []
+        try:
+            needed = [TrainingCell(training).checked() for training in built.needs()] if hasattr(built, "needs") else []
+        except BanditsError as error:
+            raise type(error)(f"trial {self.label} needs a model, but {error}") from error
+        except (Exception, SystemExit) as error:
+            raise BadParameter(f"trial {self.label}: needs() breaks: {in_one_line(error)}") from error
+        return needed
 
     @property
     def gpus(self) -> float:

@@ -11,17 +11,18 @@ from ..analysis import Band, Log, band_of
 from ..cells import CellFacts
 from ..errors import BadParameter, did_you_mean
 from ..protocol import FloatArray, IntArray
+from ..words import count
 from .style import current, line_style, marker, plain_text
 
 __all__ = ["BANDS", "MOST_POINTS", "at_round", "check_band", "draw_band", "explained", "over_time", "scaled", "thinned"]
 
 # What a band is called, the line or point inside it, and what it spans.
 BANDS = {
-    "t": ("Mean", "95 % intervals for the mean over {n} replications"),
-    "normal": ("Mean", "normal 95 % intervals for the mean over {n} replications"),
-    "bootstrap": ("Mean", "95 % bootstrap-t intervals for the mean over {n} replications"),
-    "median": ("Median", "95 % intervals for the median over {n} replications"),
-    "quantiles": ("Median", "the middle 95 % of {n} replications"),
+    "t": ("Mean", "95 % intervals for the mean over {n}"),
+    "normal": ("Mean", "normal 95 % intervals for the mean over {n}"),
+    "bootstrap": ("Mean", "95 % bootstrap-t intervals for the mean over {n}"),
+    "median": ("Median", "95 % intervals for the median over {n}"),
+    "quantiles": ("Median", "the middle 95 % of {n}"),
     "none": ("Mean", ""),
 }
 MOST_POINTS = 400  # of a curve: more than a panel can show
@@ -47,9 +48,8 @@ def explained(what: str, kind: str, n: int, marks: str = "bands") -> str:
         marks: What the bands are called.
     """
     middle, span = BANDS[kind]
-    return (
-        f"{middle} {what}; {marks}: {span.format(n=f'{n:,}')}" if span else f"{middle} {what} over {n:,} replications"
-    )
+    over = count(n, "replication")
+    return f"{middle} {what}; {marks}: {span.format(n=over)}" if span else f"{middle} {what} over {over}"
 
 
 def over_time(opened: Log, facts: CellFacts, kind: str, column: str = "regret") -> Band:

@@ -11,6 +11,7 @@ from ..analysis import Log
 from ..cells import CellFacts
 from ..errors import BadParameter, RunFolderError
 from ..protocol import FloatArray
+from ..words import count
 from .bands import at_round, check_band
 from .panels import Grid, log_axes, plain_logarithms
 from .style import current, line_style, wrapped
@@ -78,7 +79,8 @@ def draw_distribution(
         rounds.add(here[0].checkpoint(at))
         grid.head(environment, constants(all_bounds(here[0])[:1]))
     when = f" at {'T' if at is None else 't'} = {max(rounds):,}" if len(rounds) == 1 else ""
-    return grid.finish(f"Regret{when} of each of {max(map(len, values.values())):,} replications")
+    most = max(map(len, values.values()))
+    return grid.finish(f"Regret{when} of {'each of ' if most > 1 else ''}{count(most, 'replication')}")
 
 
 def _wide(cells: list[CellFacts], values: dict[str, FloatArray]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis import Log
-from ..answers import messages_uncounted
+from ..answers import why_uncounted
 from ..errors import NotLogged, RunFolderError
 from .bands import at_round, check_band, explained
 from .panels import Grid, log_axes
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw_messages"]
-
-UNCOUNTED = "shares outside the network: no messages to count"
 
 
 def draw_messages(
@@ -34,7 +32,8 @@ def draw_messages(
     """Mean group regret by a round, with a 95 % interval, against the mean number of messages: a point per agent.
 
     The axis of messages is logarithmic above 10, so that agents without messages have a place. An agent that declares
-    ``shares_outside_network`` moves information that the network does not count: its regret is a level line.
+    ``shares_outside_network`` moves information that the network does not count: its regret is a level line. So is that
+    of an agent without messages of which nothing is known, for the run is old and its plug-in not loaded.
 
     `draw` explains the choices.
 
@@ -50,8 +49,10 @@ def draw_messages(
     if not cells:
         raise NotLogged("nobody exchanges messages where one learner plays alone")
     labels = list(dict.fromkeys(facts.agent for facts in cells))
+    messages = {facts.cell: opened.values(facts, "messages", facts.checkpoint(at))[1] for facts in cells}
+    uncounted = {facts.cell: why_uncounted(facts, messages[facts.cell]) for facts in cells}
     names = {
-        facts.agent: f"{facts.agent} ({UNCOUNTED})" if messages_uncounted(facts) else facts.agent for facts in cells
+        facts.agent: f"{facts.agent} ({why})" if (why := uncounted[facts.cell]) else facts.agent for facts in cells
     }
     grid = Grid.of(list(dict.fromkeys(facts.environment for facts in cells)), names.values())
     most, farthest = 0, 1.0
@@ -60,8 +61,7 @@ def draw_messages(
         if not len(regret):
             continue
         most = max(most, len(regret))
-        messages = opened.values(facts, "messages", facts.checkpoint(at))[1].mean()
-        place = None if messages_uncounted(facts) else float(messages)
+        place = None if uncounted[facts.cell] else float(messages[facts.cell].mean())
         farthest = max(farthest, place or 0.0)
         _draw(grid.panels[facts.environment], labels.index(facts.agent), names[facts.agent], place, regret, band)
     if not most:

@@ -22,6 +22,7 @@ from ..comparison import Comparison
 from ..errors import BadParameter, NotLogged
 from ..neural.log import NeuralLog
 from ..tables import number
+from ..words import count
 from .again import commands
 from .charts import chart_data
 from .tables import comparison_matrix, facts_table, result_table
@@ -99,8 +100,8 @@ def _head(experiment: Mapping[str, Any], facts: Mapping[str, Any], environments:
     took = f" in {number(facts['wall_s'], 3)} s" if facts.get("wall_s") else ""
     return (
         f"<header><h1>{escape(experiment['name'])}</h1><p>{escape(experiment.get('summary', ''))}</p>"
-        f"<p>{_count(experiment['replications'], 'replication')} of {_count(experiment['horizon'], 'round')}, "
-        f"{_count(len(experiment['agents']), 'agent')}, {_count(len(environments), 'environment')}, "
+        f"<p>{count(experiment['replications'], 'replication')} of {count(experiment['horizon'], 'round')}, "
+        f"{count(len(experiment['agents']), 'agent')}, {count(len(environments), 'environment')}, "
         f"seed {experiment['seed']}; "
         f"status: <b>{escape(facts['status'])}</b>{took}, {escape(str(facts.get('started', '')))}. "
         '<a href="#again">How to run it again</a></p>'
@@ -108,10 +109,6 @@ def _head(experiment: Mapping[str, Any], facts: Mapping[str, Any], environments:
         + "<noscript><p class=warning>The curves need JavaScript; ‘bandits plot’ draws them, too.</p></noscript>"
         "</header>\n<div id=tools hidden role=toolbar aria-label='all curves'></div>"
     )
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def trouble(opened: Log | NeuralLog, facts: Mapping[str, Any]) -> list[str]:

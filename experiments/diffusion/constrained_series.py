@@ -23,10 +23,11 @@ of 8 series, the Gaussian prior on prices only; under a minute of CPU time with 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandits import NeuralExperiment, register_experiment, register_trial, trial
-from bandits.neural.checks import not_negative
+from bandits.neural import checks
+from bandits.neural.recipe_settings import SERIES
 from bandits.neural.trials import Training
 from bandits.specs import Spec
 
@@ -34,17 +35,17 @@ if TYPE_CHECKING:
     from bandits.neural.batch import Batch
     from bandits.neural.guidance import Restored
 
-_SERIES = (
-    "stocks",
-    "temperatures",
-    "weather",
-    "water_flow",
-    "stock_returns",
-    "co2",
-    "el_nino",
-    "power_demand",
-)
 _NETWORKS = ("ts_conv", "ts_eps")
+_WINDOWS = {  # of 24 moments, for validation and for the test
+    "stocks": (39, 70),
+    "temperatures": (53, 90),
+    "weather": (29, 54),
+    "water_flow": (19, 40),
+    "stock_returns": (24, 45),
+    "co2": (46, 85),
+    "el_nino": (11, 23),
+    "power_demand": (163, 273),
+}
 _METHODS = (
     "none",
     "rejection",
@@ -72,7 +73,7 @@ class ConstrainedSeries:
             ``gaussian``: fitted to them, exactly denoised.
         models: Networks that differ by the seed of their training; replication r uses number r modulo this.
         train_steps: Steps of the training of each.
-        samples: Series S of a replication, each with a reference of its own.
+        samples: Series S of a replication, each with a reference of its own: as many as the split has windows at most.
         many: Whether the places and values of extremes are asked for, too.
         steps: Steps of the sampler.
         eta: Share of fresh noise in each step.
@@ -103,26 +104,21 @@ class ConstrainedSeries:
         realism: float = 3.0,
         split: str = "test",
     ) -> None:
-        for name, value, known in (
-            ("method", method, _METHODS),
-            ("prior", prior, (*_NETWORKS, "gaussian")),
-            ("split", split, ("test", "validation")),
-            ("series", series, _SERIES),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        checks.choice("method", method, _METHODS)
+        checks.choice("prior", prior, (*_NETWORKS, "gaussian"))
+        checks.choice("split", split, ("test", "validation"))
+        checks.choice("series", series, SERIES)
         if method == "exact" and prior != "gaussian":
             raise ValueError("the method exact needs prior='gaussian': no other conditional law is known")
-        if models < 1 or train_steps < 1:
-            raise ValueError(f"models and train_steps must be positive, got {models} and {train_steps}")
-        if samples < 2:
-            raise ValueError(f"samples must be at least 2, got {samples}")
-        if not 1 <= steps <= 1000:
-            raise ValueError(f"steps must be from 1 to 1000, got {steps}")
-        if not 0 <= eta <= 1:
-            raise ValueError(f"eta must be in [0, 1], got {eta}")
-        not_negative("rho", rho)
-        not_negative("realism", realism)
+        checks.whole("models", models, 1, 100, "each is trained")
+        checks.at_least("train_steps", train_steps, 1)
+        windows = _WINDOWS[series][("validation", "test").index(split)]
+        checks.whole("samples", samples, 2, windows, f"{series} has {windows} windows for split={split!r}")
+        checks.yes_or_no("many", many)
+        checks.whole("steps", steps, 1, 1000)
+        checks.probability("eta", eta)
+        checks.not_negative("rho", rho, checks.HUGE)
+        checks.not_negative("realism", realism, checks.HUGE)
         self.series, self.method, self.prior, self.split = series, method, prior, split
         self.models, self.train_steps = models, train_steps
         self.samples, self.many, self.steps, self.eta = samples, many, steps, eta
@@ -147,7 +143,7 @@ class ConstrainedSeries:
         series = load_series(self.series)
         schedule = linear() if self.prior == "gaussian" else schedule_of(RECIPES[self.prior].settings)
         windows = series.test if self.split == "test" else series.validation
-        count = min(self.samples, len(windows))
+        count = self.samples
         reference = pick_windows(windows, batch.noise("reference"), count).to(batch.device)
         constraints = constraints_of(series, reference, batch.device, many=self.many)
         seeds = pick_windows(series.train, batch.noise("seeds"), count).to(batch.device)
@@ -190,32 +186,41 @@ class ConstrainedSeries:
         batch.keep(f"{series.channels[-1]}, answer and reference", first[:, :, -1] * scale + shift)
 
 
-def _trials(series: str, prior: str, methods: Sequence[str] = _METHODS, **parameters: object) -> list[Spec]:
+def _trials(
+    series: str,
+    prior: str,
+    methods: Sequence[str] = _METHODS,
+    with_noise: Sequence[str] = ("pdm", "cps"),
+    **parameters: object,
+) -> list[Spec]:
+    """Methods without noise in their steps, and those that are tried with it as well."""
     rho = {"ts_conv": 0.03, "gaussian": 0.1}[prior]
+    same = {"series": series, "prior": prior, **parameters}
     trials = []
     for method in methods:
         own = {"rho": rho} if method.startswith("diff_time") else {}
         if method != "exact" or prior == "gaussian":
-            trials.append(trial("constrained_series", series=series, method=method, prior=prior, **own, **parameters))
-    for method in () if parameters else ("pdm", "cps"):
-        trials.append(trial("constrained_series", series=series, method=method, prior=prior, eta=1.0))
-    return trials
+            trials.append(trial("constrained_series", method=method, **same, **own))
+    return trials + [trial("constrained_series", method=method, eta=1.0, **same) for method in with_noise]
 
+
+_FEW: dict[str, Any] = {"methods": ("none", "final_only", "pdm", "cps"), "samples": 16}
+_SMALL: dict[str, Any] = {"with_noise": (), "samples": 8}
 
 EXPERIMENT = register_experiment(
     NeuralExperiment(
         name="cps",
         summary="Sampling series under the constraints of real ones: CPS and its baselines on seven real data sets.",
         trials=[
-            *(t for s in _SERIES[:3] for prior in ("ts_conv", "gaussian") for t in _trials(s, prior)),
-            *(t for s in _SERIES[3:7] for t in _trials(s, "ts_conv", ("none", "final_only", "pdm", "cps"))),
+            *(t for s in SERIES[:3] for prior in ("ts_conv", "gaussian") for t in _trials(s, prior)),
+            *(t for s in SERIES[3:7] for t in _trials(s, "ts_conv", **_FEW)),
         ],
         replications=18,
         seed=7,
         smoke={
             "replications": 2,
-            "trials": [t for s in _SERIES[:3] for t in _trials(s, "ts_conv", models=1, train_steps=200, samples=8)]
-            + _trials("stocks", "gaussian", samples=8),
+            "trials": [t for s in SERIES[:3] for t in _trials(s, "ts_conv", **_SMALL, models=1, train_steps=200)]
+            + _trials("stocks", "gaussian", **_SMALL),
         },
     )
 )

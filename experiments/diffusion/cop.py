@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bandits.errors import BadParameter
+from bandits.neural.checks import at_least, whole
 from bandits.neural.errors import ShapeError
 from bandits.neural.guidance import Restored, check_weights
 from bandits.neural.interfaces import EpsModel
@@ -55,6 +57,11 @@ def cop(
         sampler: cond, uncond, scale: see ``Diffusion``.
     """
     check_weights(realism=realism, rate=rate)
+    at_least("iterations", iterations, 1)
+    if level is not None:
+        whole("level", level, 0, len(schedule) - 1, "an index of the schedule")
+    if not isinstance(seeds, Tensor):
+        raise BadParameter(f"seeds must be a tensor of series (B, *shape), got {seeds!r}")
     diffusion, first = begin(model, constraints, noise, schedule, steps=1, **sampler)
     if seeds.shape != first.shape:
         raise ShapeError(f"seeds have shape {tuple(seeds.shape)}, expected {tuple(first.shape)}")

@@ -25,8 +25,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from bandits.errors import BadParameter
-from bandits.neural.checks import choice
+from bandits.neural.checks import choice, positive
 from bandits.neural.guidance import Diffusion, Restored, play
 from bandits.neural.interfaces import EpsModel
 from bandits.neural.noise import Noise
@@ -88,17 +87,15 @@ def gamma_weights(
     - ``linear_k``: ``2 k j`` at the j-th step, counted from 1; with all T indices of a schedule, ``2 k (T - t + 1)``.
     - ``hard``: infinite. ``final_only``: 0 before the last step.
     """
-    if not k > 0:
-        raise BadParameter(f"k must be positive, got {k}")
+    positive("k", k)
+    choice("gamma_schedule", name, get_args(GammaSchedule))
     if name == "exp":
         left = [1 - schedule.alpha(earlier) for _, earlier in times]
         weights = [math.exp(1 / rest) if rest > 1 / math.log(cap) else math.inf for rest in left]
     elif name == "linear_k":
         weights = [2 * k * (j + 1) for j in range(len(times))]
-    elif name in ("hard", "final_only"):
-        weights = [math.inf if name == "hard" else 0.0] * len(times)
     else:
-        raise BadParameter(f"gamma_schedule must be exp, linear_k, hard or final_only, got {name!r}")
+        weights = [math.inf if name == "hard" else 0.0] * len(times)
     return [math.inf if weight >= cap else weight for weight in weights[:-1]] + [math.inf]
 
 

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bandits.errors import BadParameter
 from bandits.neural.analytic import IdentityCodec
+from bandits.neural.checks import probability
 from bandits.neural.guidance import Diffusion, Restored, check_weights, play, start
 from bandits.neural.interfaces import EpsModel
 from bandits.neural.noise import Noise
@@ -57,9 +57,9 @@ def ddrm(
         steps: Steps of the sampler.
         sampler: offset, cond, uncond, scale: see ``Diffusion``.
     """
-    check_weights(sigma_y=sigma_y, eta=eta, eta_b=eta_b)
-    if eta > 1 or eta_b > 1:
-        raise BadParameter(f"eta and eta_b lie between 0 and 1, got {eta} and {eta_b}")
+    check_weights(sigma_y=sigma_y)
+    probability("eta", eta)
+    probability("eta_b", eta_b)
     diffusion = Diffusion(model, schedule, noise, steps=steps, **sampler)
     codec, spectral = IdentityCodec(), operator.spectral
     n = start(codec, operator, y, noise)

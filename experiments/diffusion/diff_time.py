@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from bandits.neural.checks import yes_or_no
 from bandits.neural.guidance import Restored, check_weights, guided
 from bandits.neural.interfaces import EpsModel
 from bandits.neural.noise import Noise
@@ -52,6 +53,7 @@ def diff_time(
         sampler: offset, cond, uncond, scale: see ``Diffusion``.
     """
     check_weights(rho=rho)
+    yes_or_no("project_last", project_last)
     diffusion, z = begin(model, constraints, noise, schedule, steps=steps, eta_d=eta_d, **sampler)
 
     def loss(clean: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bandits import register_trial
+from bandits.neural import checks
+from bandits.neural.recipe_settings import SETTINGS
 from bandits.neural.trials import Training
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DigitDDIM"]
 
-_STEPS = {"unet_eps": 3000, "pix_eps": 6000}  # of training, as in bandits.neural.recipes
+_STEPS = {name: SETTINGS[name]["steps"] for name in ("unet_eps", "pix_eps")}  # of training
 
 
 @register_trial("digit_ddim", source="Song et al. (2021), Eq. 12")
@@ -47,16 +49,12 @@ class DigitDDIM:
         model_seed: int = 0,
         precision: str = "float64",
     ) -> None:
-        if network not in _STEPS:
-            raise ValueError(f"network is {' or '.join(_STEPS)}, not {network!r}")
-        if not 1 <= steps <= 1000:
-            raise ValueError(f"steps must be from 1 to 1000, got {steps}")
-        if not 0 <= eta <= 1:
-            raise ValueError(f"eta must be in [0, 1], got {eta}")
-        if not 0 <= training <= 1:
-            raise ValueError(f"training is a share of the recipe's steps in [0, 1], got {training}")
-        if precision not in ("float64", "float32"):
-            raise ValueError(f"precision is float64 or float32, not {precision!r}")
+        checks.choice("network", network, list(_STEPS))
+        checks.whole("steps", steps, 1, 1000)
+        checks.probability("eta", eta)
+        checks.probability("training", training)
+        checks.at_least("model_seed", model_seed, 0)
+        checks.choice("precision", precision, ("float64", "float32"))
         self.network, self.steps, self.eta, self.precision = network, steps, eta, precision
         self.training, self.model_seed = training, model_seed
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bandits.errors import BadParameter
 from bandits.neural.analytic import GaussianEps
+from bandits.neural.checks import at_least
 from bandits.neural.errors import InfeasibleError
 from bandits.neural.guidance import Restored
 from bandits.neural.interfaces import EpsModel
@@ -55,6 +56,7 @@ def gaussian_conditional(
     """
     if not isinstance(model, GaussianEps) or constraints.program is not None:
         raise BadParameter("the exact conditional law is only known for a Gaussian prior and linear constraints")
+    at_least("trajectories", trajectories, 1)
     constraints.require_batch(len(noise))
     constraints.require_feasible()
     draws = noise.normal(trajectories, constraints.size).double().cpu().numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bandits import NeuralExperiment, register_experiment, register_trial, trial
+from bandits.neural import checks
 
 if TYPE_CHECKING:
     from bandits.neural.batch import Batch
@@ -30,14 +31,11 @@ class GaussianDDIM:
     def __init__(
         self, *, mean: float = 2.0, sd: float = 0.5, steps: int = 100, eta: float = 0.0, samples: int = 256
     ) -> None:
-        if sd <= 0:
-            raise ValueError(f"sd must be positive, got {sd}")
-        if not 1 <= steps <= 1000:
-            raise ValueError(f"steps must be from 1 to 1000, got {steps}")
-        if not 0 <= eta <= 1:
-            raise ValueError(f"eta must be in [0, 1], got {eta}")
-        if samples < 2:
-            raise ValueError(f"samples must be at least 2, got {samples}")
+        checks.real("mean", mean)
+        checks.positive("sd", sd)
+        checks.whole("steps", steps, 1, 1000)
+        checks.probability("eta", eta)
+        checks.whole("samples", samples, 2, 1_000_000)
         self.mean, self.sd, self.steps, self.eta, self.samples = mean, sd, steps, eta, samples
 
     def run(self, batch: Batch) -> None:

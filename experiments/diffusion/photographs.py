@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandits import register_trial, trial
-from bandits.neural.checks import at_least, choice, not_negative
+from bandits.neural.checks import HUGE, choice, not_negative, text, whole, yes_or_no
 from bandits.neural.errors import AdapterError, ScheduleError
 from bandits.specs import Spec
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["RestorePhotographs", "on_photographs", "weights_of"]
 
 LATENT = tuple(name for name in TAKES if name not in (*PIXEL, "exact"))
+MOST = 4096  # pixels on a side of an image
 KEPT = 256  # pixels on a side of a picture for the report
 
 
@@ -90,14 +91,17 @@ class RestorePhotographs(Restore):
         checkpointing: bool = False,
     ) -> None:
         super().__init__(method, operator, sigma_y, steps, options)
-        if not model:
-            raise ValueError("model is the folder of a Stable Diffusion pipeline: give it with --model")
-        at_least("size", size, 0)
-        at_least("factor", factor, 2)
-        not_negative("scale", scale)
+        whole("size", size, 0, MOST)
+        whole("factor", factor, 2, MOST)
+        not_negative("scale", scale, HUGE)
+        for name, value in (("model", model), ("weights", weights), ("prompt", prompt)):
+            text(name, value)
+        yes_or_no("checkpointing", checkpointing)
         if dtype == "float16":
             raise AdapterError("float16 overflows in gradients through the VAE: dtype is bfloat16 or float32")
         choice("dtype", dtype, ("float32", "bfloat16"))
+        if not model:
+            raise ValueError("model is the folder of a Stable Diffusion pipeline: give it with --model")
         self.model, self.weights, self.size, self.factor = model, weights, size, factor
         self.prompt, self.scale, self.dtype, self.checkpointing = prompt, scale, dtype, checkpointing
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from bandits.neural.checks import yes_or_no
 from bandits.neural.guidance import (
     Diffusion,
     Distance,
@@ -74,6 +75,8 @@ def psld(
         sampler: offset, eta_d, cond, uncond, scale: see ``Diffusion``.
     """
     check_weights(omega=omega, gamma=gamma, sigma_y=sigma_y)
+    yes_or_no("renoise_prediction", renoise_prediction)
+    yes_or_no("identify", identify)
     length, back = distance(loss), projector(operator, projection)
     diffusion = Diffusion(model, schedule, noise, steps=steps, **sampler)
 

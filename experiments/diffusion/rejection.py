@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from bandits.errors import BadParameter
+from bandits.neural.checks import at_least, not_negative
 from bandits.neural.guidance import Restored
 from bandits.neural.interfaces import EpsModel
 from bandits.neural.noise import Noise
@@ -47,8 +47,8 @@ def rejection(
         The kept draws, or the one that breaks the constraints least where none was accepted. Flags: ``accepted`` (B,)
         and ``draws`` (B,), how many were accepted of the ``tries`` of each sample.
     """
-    if tries < 1:
-        raise BadParameter(f"tries must be at least 1, got {tries}")
+    at_least("tries", tries, 1)
+    not_negative("tolerance", tolerance)
     first = unconstrained(model, constraints, noise, schedule, **sampler)
     best, least, forward = first.x, constraints.largest_violation(first.x), first.forward
     draws = (least <= tolerance).long()

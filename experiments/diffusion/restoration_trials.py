@@ -5,12 +5,12 @@ Nothing here imports torch until a trial runs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandits import register_trial
-from bandits.neural.checks import at_least, choice, not_negative, probability
+from bandits.neural.checks import HUGE, at_least, choice, not_negative, probability, share, whole
+from bandits.neural.recipe_settings import SETTINGS
 from bandits.neural.trials import Training
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ CHOICES = {
     "trace_weight": ("const", "kappa"),
 }
 PIXEL = ("dps", "mcg", "ddrm")
-ROLES = {"ae16": "codec", "lat_eps": "latent", "pix_eps": "pixel"}
+ROLES = {"ae16": "codec", "lat_eps": "latent", "pix_eps": "pixel", "digit_classifier": "judge"}
 
 
 class Restore:
@@ -62,20 +62,19 @@ class Restore:
     """
 
     gpus: ClassVar = 0.25
+    larger_is_better: ClassVar = ("classifier_agreement", "truth_agreement")
     pilot: ClassVar = {"steps": 4}
     methods: ClassVar[Sequence[str]] = tuple(name for name in TAKES if name != "exact")
 
     def __init__(
         self, method: str, operator: str, sigma_y: float, steps: int, options: Mapping[str, Any] | None
     ) -> None:
-        if method not in self.methods:
-            raise ValueError(f"method is one of {', '.join(self.methods)}, not {method!r}")
-        if operator not in OPERATORS:
-            raise ValueError(f"operator is one of {', '.join(OPERATORS)}, not {operator!r}")
-        if not (math.isfinite(sigma_y) and sigma_y >= 0):
-            raise ValueError(f"sigma_y must be finite and at least 0, got {sigma_y}")
-        if not 1 <= steps <= 1000:
-            raise ValueError(f"steps must be from 1 to 1000, got {steps}")
+        choice("method", method, self.methods)
+        choice("operator", operator, OPERATORS)
+        not_negative("sigma_y", sigma_y, HUGE)
+        whole("steps", steps, 1, 1000)
+        if options is not None and not isinstance(options, Mapping):
+            raise ValueError(f"options must be parameters of the method, such as {{'omega': 1.0}}, got {options!r}")
         options = dict(options or {})
         if unknown := sorted(set(options) - set(TAKES[method]) | set(options) & {"steps", "sigma_y"}):
             known = [name for name in TAKES[method] if name not in ("steps", "sigma_y")]
@@ -116,7 +115,7 @@ def _check_option(method: str, name: str, value: Any) -> None:
     elif name == "eta_d" or (method == "ddrm" and name == "eta"):
         probability(name, value)
     else:
-        not_negative(name, value)
+        not_negative(name, value, HUGE)
 
 
 @register_trial("restore_digits", source="Rout et al. (NeurIPS 2023; CVPR 2024), in small")
@@ -146,13 +145,15 @@ class RestoreDigits(Restore):
         if part not in ("test", "validation"):
             raise ValueError(f"part is 'test' or 'validation', not {part!r}")
         at_least("model_seed", model_seed, 0)
-        if not 0 < training <= 1:
-            raise ValueError(f"training is a share of the recipes' steps in (0, 1], got {training}")
+        share("training", training, "the recipes' steps")
         self.part, self.model_seed, self.training = part, model_seed, training
 
     def needs(self) -> Sequence[Training]:
-        """The codec and the noise model of the method."""
-        codec, eps = max(1, round(3000 * self.training)), max(1, round(6000 * self.training))
+        """The codec and the noise model of the method, and the classifier that judges what comes out."""
+        return [*self._networks(), Training("digit_classifier")]
+
+    def _networks(self) -> list[Training]:
+        codec, eps = (max(1, round(SETTINGS[name]["steps"] * self.training)) for name in ("ae16", "lat_eps"))
         if self.method == "zero_fill":
             return []
         if self.method in PIXEL:
@@ -163,10 +164,15 @@ class RestoreDigits(Restore):
         return trainings
 
     def run(self, batch: Batch) -> None:
-        """Log psnr, ssim, observed_mse, hidden_mse and the evaluations made; keep truth, measured and restored."""
+        """Log psnr, ssim, errors, the classifier's agreement and evaluations; keep truth, measured and restored.
+
+        ``classifier_agreement`` is 1 where the classifier takes the restored image for the digit that it is; of the
+        true image the control "codec_ceiling" logs the same, as ``truth_agreement``.
+        """
         import torch
 
         from bandits.neural.data import load_digits
+        from bandits.neural.image_metrics import classifier_agreement
         from bandits.neural.operators import measure
         from bandits.neural.recipes import RECIPES, schedule_of
 
@@ -180,10 +186,15 @@ class RestoreDigits(Restore):
             ROLES[need.recipe]: batch.trained(need.recipe, need.seed, dtype=double, **need.settings)
             for need in self.needs()
         }
+        judge = models.pop("judge")
         noise = batch.noise("sampling", dtype=double)
         schedule = schedule_of(RECIPES["pix_eps" if self.method in PIXEL else "lat_eps"].settings)
         run = restore(self.method, operator, y, noise, schedule, truth=truth, **models, **self.parameters)
         self._log(batch, run, run.x, operator, truth)
+        labels = getattr(load_digits(), f"{self.part}_labels")[[r % len(images) for r in batch.replications]]
+        batch.log(self.steps, "classifier_agreement", classifier_agreement(judge, run.x, labels))
+        if self.method == "codec_ceiling":
+            batch.log(self.steps, "truth_agreement", classifier_agreement(judge, truth, labels))
         batch.keep("measured", operator.At(y))
 
 
@@ -215,8 +226,7 @@ class RestoreMixture(Restore):
         super().__init__(method, operator, sigma_y, steps, options)
         if sigma_y == 0:
             raise ValueError("sigma_y must be positive: without noise the posterior has no density")
-        if chains < 2:
-            raise ValueError(f"chains must be at least 2, got {chains}")
+        whole("chains", chains, 2, 10_000)
         self.chains = chains
 
     def run(self, batch: Batch) -> None:

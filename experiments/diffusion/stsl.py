@@ -16,18 +16,23 @@ the paper's is constant, ``w = eta``.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from bandits.errors import BadParameter
+from bandits.neural.checks import at_least, choice
 from bandits.neural.guidance import Diffusion, Distance, Restored, check_weights, distance, play, start
 from bandits.neural.interfaces import Codec, EpsModel, LinearOp
 from bandits.neural.noise import Noise
 from bandits.neural.schedule import Schedule
 
-__all__ = ["stsl", "stsl_biased"]
+__all__ = ["Start", "TraceMode", "TraceWeight", "stsl", "stsl_biased"]
+
+Start: TypeAlias = Literal["gaussian", "ddim_forward"]
+TraceMode: TypeAlias = Literal["paper", "small_delta"]
+TraceWeight: TypeAlias = Literal["const", "kappa"]
 
 
 def stsl(
@@ -42,9 +47,9 @@ def stsl(
     eta: float = 0.02,
     loss: Distance = "norm",
     inner: int = 5,
-    start_from: Literal["gaussian", "ddim_forward"] = "ddim_forward",
-    trace_mode: Literal["paper", "small_delta"] = "small_delta",
-    trace_weight: Literal["const", "kappa"] = "kappa",
+    start_from: Start = "ddim_forward",
+    trace_mode: TraceMode = "small_delta",
+    trace_weight: TraceWeight = "kappa",
     init: Tensor | None = None,
     steps: int = 50,
     **sampler: Any,
@@ -74,11 +79,12 @@ def stsl(
         The result; its flags name the mode and ``paper_nfe``, steps x inner, which is how the paper counts.
     """
     check_weights(omega=omega, eta=eta)
-    _check_choices(start_from=start_from, trace_mode=trace_mode, trace_weight=trace_weight)
-    if not isinstance(inner, int) or inner < 1 or sampler.get("eta_d"):
-        raise BadParameter(
-            f"STSL takes a whole number of at least one inner step (got {inner}) and deterministic steps (eta_d = 0)"
-        )
+    choice("start_from", start_from, get_args(Start))
+    choice("trace_mode", trace_mode, get_args(TraceMode))
+    choice("trace_weight", trace_weight, get_args(TraceWeight))
+    at_least("inner", inner, 1)
+    if sampler.get("eta_d"):
+        raise BadParameter(f"eta_d must be 0, got {sampler['eta_d']!r}: STSL takes deterministic steps")
     length = distance(loss)
     diffusion = Diffusion(model, schedule, noise, steps=steps, **sampler)
     z = start(codec, operator, y, noise, init)
@@ -119,11 +125,3 @@ def stsl_biased(
 ) -> Restored:
     """The first-order control of STSL: no trace, one inner step; the rest as of ``stsl``."""
     return stsl(model, codec, operator, y, noise, schedule, eta=0.0, inner=1, **parameters)
-
-
-def _check_choices(start_from: str, trace_mode: str, trace_weight: str) -> None:
-    known = {"start_from": ("gaussian", "ddim_forward"), "trace_mode": ("paper", "small_delta")}
-    known["trace_weight"] = ("const", "kappa")
-    for name, value in {"start_from": start_from, "trace_mode": trace_mode, "trace_weight": trace_weight}.items():
-        if value not in known[name]:
-            raise BadParameter(f"{name} is {' or '.join(map(repr, known[name]))}, not {value!r}")

@@ -28,6 +28,7 @@ __all__ = ["accuracy", "fine_tune", "last_layer_ml", "lora_ml", "reptile", "stan
 def standard_retraining(base: MLP, tasks: TaskSet, *, epochs: int = 400, lr: float = 1e-3) -> MLP:
     """Fit one network to all tasks: min over W of sum_t L_t(W)."""
     _check(tasks, lr=lr)
+    checks.at_least("epochs", epochs, 1)
     net = base.copy()
     descend(lambda: _loss(tasks, net), Adam(net.parameters, lr=lr), epochs)
     return net
@@ -39,6 +40,7 @@ def lora_ml(base: MLP, tasks: TaskSet, noise: Noise, *, rank: int = 2, epochs: i
     The adapters are thrown away.
     """
     _check(tasks, lr=lr)
+    checks.at_least("epochs", epochs, 1)
     net, adapters = base.copy(), init_adapters(noise, base.sizes, tasks=tasks.labels.shape[1], rank=rank)
     descend(lambda: _loss(tasks, net, adapters), Adam([*net.parameters, *adapters.parameters], lr=lr), epochs)
     return net
@@ -47,6 +49,7 @@ def lora_ml(base: MLP, tasks: TaskSet, noise: Noise, *, rank: int = 2, epochs: i
 def last_layer_ml(base: MLP, tasks: TaskSet, noise: Noise, *, epochs: int = 400, lr: float = 1e-3) -> MLP:
     """Fit the network with a last layer per task instead of an adapter; the base gets a fresh last layer at the end."""
     _check(tasks, lr=lr)
+    checks.at_least("epochs", epochs, 1)
     body, heads = base.copy(), base.copy(tasks=tasks.labels.shape[1])
     net = MLP([*body.weights[:-1], heads.weights[-1]], [*body.biases[:-1], heads.biases[-1]])
     descend(lambda: _loss(tasks, net), Adam(net.parameters, lr=lr), epochs)
@@ -75,6 +78,7 @@ def reptile(
     """
     _check(tasks, outer_lr=outer_lr, inner_lr=inner_lr)
     checks.at_least("outer", outer, 1)
+    checks.at_least("inner", inner, 1)
     net = base.copy()
     optimiser = Adam(net.parameters, lr=outer_lr)
     for _ in range(outer):

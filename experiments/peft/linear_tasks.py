@@ -70,6 +70,7 @@ def draw_tasks(noise: Noise, *, d: int = 10, k: int = 1, tasks: int = 3, orthono
     checks.at_least("tasks", tasks, 1, "retraining needs a task")
     checks.at_least("d", d, 1)
     checks.rank(k, d, d, field="k")
+    checks.yes_or_no("orthonormal", orthonormal)
     G, U = noise.normal(d, d), noise.normal(tasks + 1, d, k)
     if orthonormal:
         if d < k * (tasks + 1):

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .digit_tasks import TaskSet
 
 _METHODS = ("lora_ml", "standard_retraining", "last_layer_ml", "reptile", "random_base")
+_MOST_SHOTS = {  # how many samples of a new task there are to learn from, and why
+    "conflicting": (1200, "there are 1200 images to learn from"),
+    "pairs": (200, "of the 354 images of an 8 or a 9 some 236 are to learn from, which ones is drawn"),
+}
 
 
 @register_trial("meta_lora_digits", source="after Meta-Learning Adaptable Foundation Models, vision study; in small")
@@ -32,7 +36,7 @@ class MetaLoraDigits:
             "reptile"; or "random_base": no retraining at all.
         suite: "conflicting" or "pairs".
         tasks: Conflicting tasks to retrain on; of pairs there are four.
-        shots: Samples of a new task, for each of which it is learnt anew.
+        shots: Samples of a new task, for each of which it is learnt anew; at most 1200, of pairs 200.
         rank: Rank of the adapters, on every layer.
         epochs: Full-batch steps of retraining.
         outer: Outer steps of Reptile, each of 20 inner steps for every task.
@@ -57,12 +61,13 @@ class MetaLoraDigits:
         checks.choice("method", method, _METHODS)
         checks.choice("suite", suite, ("conflicting", "pairs"))
         checks.rank(rank, 64, 2)
-        for field, count in {"tasks": tasks, "epochs": epochs, "outer": outer, "steps": steps}.items():
+        checks.whole("tasks", tasks, 1, 252, "there are 252 ways to choose five of ten classes")
+        for field, count in {"epochs": epochs, "outer": outer, "steps": steps}.items():
             checks.at_least(field, count, 1)
         if isinstance(shots, str) or not isinstance(shots, Sequence) or not shots:
             raise BadParameter(f"shots must list the numbers of samples of a new task, got {shots!r}")
         for n in shots:
-            checks.at_least("shots", n, 1, "a task without samples cannot be learnt")
+            checks.whole("shots", n, 1, *_MOST_SHOTS[suite])
         self.method, self.suite, self.tasks, self.shots = method, suite, tasks, tuple(shots)
         self.rank, self.epochs, self.outer, self.steps = rank, epochs, outer, steps
 

@@ -62,7 +62,7 @@ class MetaLoraLinear:
         checks.rank((3 if tasks == 2 else 1) * k, d, d, field="the rank of the new task's adapter")
         checks.at_least("samples", samples, d, "a matrix has as many columns")
         checks.at_least("new_samples", new_samples, d, "a matrix has as many columns")
-        checks.not_negative("noise_std", noise_std)
+        checks.not_negative("noise_std", noise_std, checks.HUGE)
         for field, count in {"outer": outer, "restarts": restarts, "steps": steps}.items():
             checks.at_least(field, count, 1)
         self.method, self.d, self.k, self.tasks = method, d, k, tasks

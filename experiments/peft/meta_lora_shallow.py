@@ -47,12 +47,13 @@ class MetaLoraShallow:
         steps: int = 15_000,
     ) -> None:
         checks.choice("method", method, _METHODS)
+        checks.at_least("d", d, 1)
         checks.rank(k, d, d, field="k")
         counts = {"tasks": tasks, "samples": samples, "new_samples": new_samples, "epochs": epochs, "steps": steps}
         for field, count in counts.items():
             checks.at_least(field, count, 1)
         checks.rank((3 if tasks == 2 else 1) * k, d, d, field="the rank of the new task's adapter")
-        checks.not_negative("noise_std", noise_std)
+        checks.not_negative("noise_std", noise_std, checks.HUGE)
         self.method, self.d, self.k, self.tasks = method, d, k, tasks
         self.samples, self.new_samples, self.noise_std = samples, new_samples, noise_std
         self.epochs, self.steps = epochs, steps

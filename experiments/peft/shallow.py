@@ -77,6 +77,7 @@ def observe(noise: Noise, truth: ShallowTasks, which: slice, *, samples: int, no
 
 def init_net(noise: Noise, d: int) -> ShallowNet:
     """A network to start from: A of entries N(0, 1/d), c of entries N(0, 1)."""
+    checks.at_least("d", d, 1)
     return ShallowNet(noise.normal(d, d) / math.sqrt(d), noise.normal(d))
 
 
@@ -95,6 +96,7 @@ def retrain(
     Full batches; the adapters are thrown away.
     """
     _check(data, lr, init)
+    checks.at_least("epochs", epochs, 1)
     T, _, d = data.x.shape[1:]
     A, c = (p.detach().clone().requires_grad_(True) for p in (net.A, net.c))
     learnt = [A, c]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -161,3 +162,18 @@ EXPERIMENT = Experiment(
     Path("noise.csv").unlink()
     assert bandits("resume", "r", "--replications", 6, "--quiet", "--backend", "pool", "--workers", 1).code == 0
     assert "6 replications, every bit" in bandits("verify", "r", "--sample", 6).out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["--help"], ["list", "nothing"]])
+def test_a_reader_that_has_gone_ends_a_command_quietly(arguments):
+    """As in ``bandits list | head``, with 141 for what was not written; errors keep their status."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "bandits", *arguments], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=120
+    )
+    os.close(writing)
+    wrong = arguments == ["list", "nothing"]
+    assert ended.returncode == (2 if wrong else 141)
+    assert ended.stderr.decode().startswith("error: there is no list") if wrong else ended.stderr == b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -65,6 +66,33 @@ def test_auto_stays_here_for_seconds_takes_a_pool_for_minutes_and_ray_for_more()
 def test_a_ray_address_goes_with_ray_only():
     with pytest.raises(UsageError, match="goes with the ray backend"):
         Settings("pool", ray_address="127.0.0.1:6379")
+
+
+def test_the_latest_ray_cluster_is_asked_for_before_anything_runs(bandits, monkeypatch, tmp_path):
+    """Ray itself would try for minutes to reach the cluster that is gone."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    start = time.monotonic()
+    answer = bandits("run", "quickstart", "--smoke", "--ray-address", "auto", "--out", tmp_path / "run")
+    assert time.monotonic() - start < 10
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert answer.err.startswith("error: no Ray cluster answers at '127.0.0.1:1' (which is what 'auto' means here) (")
+    assert "start one with 'ray start --head', or give HOST:PORT" in answer.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_latest_ray_cluster_is_the_one_that_ray_start_left(monkeypatch, tmp_path):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", frozenset)  # another test may run one
+    with pytest.raises(UsageError, match="auto: no Ray cluster runs on this machine, and RAY_ADDRESS names none: star"):
+        Settings(ray_address="auto")
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
+    with pytest.raises(UsageError, match=r"no Ray cluster answers at '[^']+:1' \(which is what 'auto' means"):
+        Settings(ray_address="auto")
+    with socket.create_server(("", 0)) as listening:
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{listening.getsockname()[1]}")
+        assert Settings(ray_address="auto").ray_address == "auto"
 
 
 def test_a_job_says_what_its_cost_is():

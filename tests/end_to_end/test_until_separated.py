@@ -124,8 +124,8 @@ def study_file(plugin):
 def test_the_command_says_what_it_claims_and_warns_of_other_p_values(bandits, study_file):
     answer = bandits("run", study_file, "--until-separated", "--out", "r", "--backend", "serial")
     assert answer.code == 0
-    assert "look at 50 replications: 1 of 1 pairs settled" in answer.err
-    assert "Sequential test of 1 pairs: 1 separated. Any wrong claim has probability at most 0.05." in answer.out
+    assert "look at 50 replications: 1 of 1 pair settled" in answer.err
+    assert "Sequential test of 1 pair: 1 separated. Any wrong claim has probability at most 0.05." in answer.out
     assert "ucb1 is better than uniform by" in answer.out
     assert "for a size fixed in advance" in answer.out
     compared = bandits("compare", "r", "--json").json

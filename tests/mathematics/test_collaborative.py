@@ -6,6 +6,7 @@ alpha = 4, beta = 3, T = 64 000, regret per learner).
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from functools import cache
@@ -21,6 +22,7 @@ from bandits.errors import BadParameter, NotLogged, UnsupportedProblem
 from bandits.jobs import SimulationJob
 from bandits.network import Design
 from bandits.plots import draw_messages, draw_regret, draw_spreading, kinds_for
+from bandits.registry import lookup
 from bandits.runs import start, verify
 from bandits.scheduler import Settings
 
@@ -277,6 +279,28 @@ def test_what_is_shared_outside_the_network_beats_nobody_in_messages():
     assert costs["messages"].tolist() == pytest.approx([0, np.nan], nan_ok=True)
     assert costs["efficient"].tolist() == [True, False]
     assert log.pareto("seconds", "regret")["regret"].notna().all(), "its regret stays what it is"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "registered", "label"),
+    [
+        (True, True, "centralised_ucb (shares outside the network: no messages to count)"),
+        (True, False, "centralised_ucb (shares outside the network: no messages to count)"),
+        (None, True, "centralised_ucb (shares outside the network: no messages to count)"),
+        (None, False, "centralised_ucb (unknown whether it shares outside the network: load its plug-in)"),
+    ],
+)
+def test_a_run_says_itself_what_is_shared_outside_the_network(monkeypatch, recorded, registered, label):
+    """An agent of a plug-in is not registered where its run is read, and an older run does not say."""
+    log = simulate(small().environments[0], agent("centralised_ucb"), horizon=100, replications=4)
+    assert log.cells[0].shares_outside_network is True
+    log.cells[0] = dataclasses.replace(log.cells[0], shares_outside_network=recorded)
+    if not registered:
+        monkeypatch.setattr("bandits.answers.lookup", lambda kind, name: lookup(kind, "unheard_of"))
+    (panel,) = draw_messages(log).axes
+    assert [line.get_label() for line in panel.lines] == [label]
+    assert not panel.containers
+    assert np.isnan(log.pareto("messages", "regret")["messages"][0])
 
 
 def test_figures_of_populations_need_one():

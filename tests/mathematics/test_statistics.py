@@ -131,7 +131,29 @@ def test_a_difference_that_is_no_number_separates_nothing(rng):
     samples = [Sample(name, "0", np.arange(20), column) for name, column in zip("ab", values.T, strict=True)]
     (found,) = compare_samples("e", samples, t=9, horizon=9, column="cost", alpha=0.05, level=0.95)
     assert not found.separated
-    assert found.line.endswith("cannot be compared: cost at T = 9 is NaN in some replications; 20 paired replications")
+    assert found.line.endswith("cost at T = 9 is NaN or infinite in some replications; 20 paired replications")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_said_and_warned_of_nowhere(rng, value):
+    """Infinity swallowed every difference: a sample with one was called equal to any other."""
+    first, second = rng.normal(size=(2, 20))
+    second[3] = value
+    for test in (paired_test, independent_test):
+        found = test(first, second)
+        assert np.isnan([found.difference, found.low, found.high, found.effect_size, found.p]).all()
+        assert found.replications == 20
+    noises = ("0", "0"), ("0", "1")
+    for noise in noises:
+        samples = [
+            Sample(*one, np.arange(20), v)
+            for one, v in zip(zip("ab", noise, strict=True), (first, second), strict=True)
+        ]
+        (compared,) = compare_samples("e", samples, t=9, horizon=9, column="cost", alpha=0.05, level=0.95)
+        assert "cannot be compared: cost at T = 9 is NaN or infinite in some replications" in compared.line
+    both = np.stack([first, second], axis=1)
+    assert np.isnan(share_best(both)).all()
+    assert np.isnan(chance_of_least_mean(both)).all()
 
 
 def test_the_independent_test_is_scipys(rng):

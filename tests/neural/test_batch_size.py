@@ -21,10 +21,15 @@ ALLOWED = 1e-5  # the contract; what float64 leaves of it:
 OF_TENSORS, OF_ROWS = 1e-9, 1e-6
 DIGITS = {"operator": "motion_blur", "steps": 10, "training": 0.02}
 SERIES = {"models": 2, "train_steps": 20, "samples": 2, "steps": 5}
+WEAK = {"cop": {"realism": 0.1}}  # of a network that has hardly learnt its descent makes chaos otherwise
 TRIALS = [
     *(trial("restore_digits", method=method, **DIGITS) for method in RestoreDigits.methods),
     *(trial("restore_mixture", method=method, steps=10, chains=4) for method in RestoreMixture.methods),
-    *(trial("constrained_series", method=method, **SERIES) for method in ON_SERIES if method != "exact"),
+    *(
+        trial("constrained_series", method=method, **SERIES, **WEAK.get(method, {}))
+        for method in ON_SERIES
+        if method != "exact"
+    ),
     *(trial("digit_ddim", network=network, steps=10, training=0.004) for network in ("pix_eps", "unet_eps")),
 ]
 

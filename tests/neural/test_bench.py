@@ -121,10 +121,10 @@ def test_a_network_that_was_trained_is_used(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({"network": "dit"}, "network is unet_eps or pix_eps"),
-        ({"steps": 0}, "steps must be from 1 to 1000"),
-        ({"eta": 2.0}, "eta must be in"),
-        ({"training": 1.5}, "training is a share"),
+        ({"network": "dit"}, "network must be one of unet_eps, pix_eps, got 'dit'"),
+        ({"steps": 0}, "steps must be a whole number from 1 to 1,000"),
+        ({"eta": 2.0}, r"eta must lie in \[0, 1\]"),
+        ({"training": 1.5}, r"training must lie in \[0, 1\]"),
     ],
 )
 def test_bad_parameters_are_refused(parameters, says):

@@ -28,7 +28,7 @@ def only(tensors):
 
 def test_the_declaration_names_what_there_is():
     assert set(constrained_series._METHODS) == set(METHODS)
-    assert constrained_series._SERIES == SERIES
+    assert constrained_series.SERIES == SERIES
     assert len(EXPERIMENT.cells()) == 3 * (2 * (len(METHODS) + 2) - 1) + 4 * (4 + 2)
     assert len(EXPERIMENT.smoked().cells()) == 3 * (len(METHODS) - 1) + len(METHODS)
 

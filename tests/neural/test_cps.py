@@ -371,7 +371,7 @@ def test_bad_input_is_refused_before_the_network_is_asked(method, constraints, s
     ("method", "parameters", "message"),
     [
         (cps, {"gamma_schedule": "soft"}, "gamma_schedule must be"),
-        (cps, {"gamma_schedule": "linear_k", "k": 0}, "k must be positive"),
+        (cps, {"gamma_schedule": "linear_k", "k": 0}, "k must be a number above 0"),
         (cps, {"penalty": "soft"}, "penalty must be one of sq_dist, hinge, sq_residual, got 'soft'"),
         (diff_time, {"rho": -1.0}, "rho"),
         (cop, {"seeds": torch.zeros(2, 2), "realism": -1.0}, "realism"),

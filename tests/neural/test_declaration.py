@@ -62,7 +62,11 @@ def test_sweep_gives_a_trial_for_each_value():
         (lambda: trial("gaussian_dim").parameters, UnknownName, "no trial is registered as 'gaussian_dim'. Did you"),
         (lambda: trial("gaussian_ddim", step=3).parameters, BadParameter, "Did you mean 'steps'"),
         (lambda: trial("gaussian_ddim", steps="many").parameters, BadParameter, "steps must be a whole number"),
-        (lambda: trial("gaussian_ddim", steps=0).build(), BadParameter, "steps must be from 1 to 1000, got 0"),
+        (
+            lambda: trial("gaussian_ddim", steps=0).build(),
+            BadParameter,
+            "steps must be a whole number from 1 to 1,000, got 0",
+        ),
         (lambda: EXPERIMENT.replace(replications=0), BadParameter, "replications must be a whole number from 1"),
         (lambda: EXPERIMENT.replace(smoke={"horizon": 3}), BadParameter, "smoke may contain"),
         (lambda: EXPERIMENT.replace(trials=[]), BadParameter, "has no trials"),

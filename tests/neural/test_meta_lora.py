@@ -82,7 +82,7 @@ def test_the_quick_size_plays_every_cell_of_the_full_one():
         ("digits", {"suite": "letters"}, "suite must be one of conflicting, pairs"),
         ("digits", {"rank": 3}, "rank must lie between 1 and 2"),
         ("digits", {"shots": []}, "shots must list"),
-        ("digits", {"shots": [5, 0]}, "shots must be a whole number of at least 1"),
+        ("digits", {"shots": [5, 0]}, "shots must be a whole number from 1 to 1,200, got 0"),
     ],
 )
 def test_a_wrong_parameter_is_refused_in_one_line_that_names_it(name, parameters, message):

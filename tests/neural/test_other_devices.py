@@ -77,6 +77,14 @@ TRIALS = {
 }
 
 
+PIPELINE = {  # where a folder of a pipeline is to be put in
+    "restore_photographs": [
+        {"method": method, "operator": operator, "steps": 2, "factor": 2}
+        for method, operator in (("psld", "box"), ("stsl", "pool"), ("codec_ceiling", "motion_blur"))
+    ]
+}
+
+
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     """No weights and no models of other tests: they would not be made here."""
@@ -85,12 +93,27 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def test_every_trial_is_tried_here():
-    assert set(TRIALS) == {entry.name for entry in entries("trial")}
+    assert {*TRIALS, *PIPELINE} == {entry.name for entry in entries("trial")}
+
+
+@pytest.mark.parametrize("name", PIPELINE)
+def test_trials_of_pipelines_say_where_they_make_their_tensors(name, own_cache, tmp_path):
+    from tiny_pipelines import saved
+
+    folder = str(saved(tmp_path / "pipeline"))
+    trials = [{**parameters, "model": folder} for parameters in PIPELINE[name]]
+    TrialJob(TrialCell(trial(name, **trials[0]), 1, 1)).run(0, 1)  # now it is loaded, which must know its device
+    try_elsewhere(name, trials)
 
 
 @pytest.mark.parametrize("name", TRIALS)
 def test_trials_say_where_they_make_their_tensors(name, own_cache):
-    for parameters in TRIALS[name]:
+    try_elsewhere(name, TRIALS[name])
+
+
+def try_elsewhere(name, trials):
+    """Run trials while tensors of no stated device are made on one that holds no numbers."""
+    for parameters in trials:
         job = TrialJob(TrialCell(trial(name, **parameters), 1, 2, keep=2), batch=2)
         with torch.device("meta"):
             output = job.run(0, 2)

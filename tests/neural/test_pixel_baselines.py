@@ -139,7 +139,7 @@ def test_controls_need_no_model():
     codec = LinearCodec(torch.eye(4, dtype=torch.float64)[:, :2])
     assert torch.equal(codec_ceiling(codec, X).x[:, 2:], torch.zeros(2, 2).double())
     assert torch.equal(codec_ceiling(codec, X).x[:, :2], X[:, :2])
-    with pytest.raises(BadParameter, match="'adjoint' or 'pinv', not 'inverse'"):
+    with pytest.raises(BadParameter, match="projection must be one of adjoint, pinv, got 'inverse'"):
         zero_fill(operator, y, projection="inverse")
 
 

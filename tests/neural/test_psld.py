@@ -15,6 +15,7 @@ from bandits.experiments.diffusion.latent_dps import latent_dps
 from bandits.experiments.diffusion.psld import psld
 from neural_models import CODEC, INIT, ROWS, SD, THREE, TRUTH, S, Y, mixture_eps, noise, standard_normal, tensor
 
+from bandits.errors import BadParameter
 from bandits.neural.analytic import LinearCodec
 from bandits.neural.identifiability import describe, null_dimension
 from bandits.neural.operators import Matrix
@@ -154,6 +155,17 @@ def test_guidance_without_classifier_asks_twice_and_mixes():
     assert (mixed.forward, mixed.backward) == (100, 100)
     assert torch.allclose(mixed.z, run(cond=left + 3 * (right - left)).z, atol=1e-10)
     assert run(cond=right, uncond=left).forward == 50
+
+
+@pytest.mark.parametrize(
+    ("conditions", "lacking"), [({"cond": INIT}, "uncond"), ({"uncond": INIT}, "cond"), ({}, "cond")]
+)
+@pytest.mark.parametrize("scale", [7.5, 0.0])
+def test_guidance_without_both_conditions_is_refused(scale, conditions, lacking):
+    with pytest.raises(
+        BadParameter, match=f"scale {scale} .*, and {lacking} is not given: give cond and uncond, or sc"
+    ):
+        latent_dps(standard_normal(), CODEC, THREE, Y, noise(), SD, steps=2, scale=scale, **conditions)
 
 
 def test_ancestral_steps_have_the_variance_of_their_formula():

@@ -234,13 +234,13 @@ def test_stsl_recovers_the_latents_of_a_noiseless_measurement():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"trace_mode": "large"}, "trace_mode is 'paper' or 'small_delta', not 'large'"),
-        ({"trace_weight": "none"}, "trace_weight is 'const' or 'kappa'"),
-        ({"start_from": "noise"}, "start_from is 'gaussian' or 'ddim_forward'"),
-        ({"inner": 0}, "at least one inner step"),
-        ({"inner": 1.5}, "a whole number of at least one inner step"),
-        ({"eta_d": 0.5}, "eta_d = 0"),
-        ({"eta": -0.1}, "eta must be finite and at least 0"),
+        ({"trace_mode": "large"}, "trace_mode must be one of paper, small_delta, got 'large'"),
+        ({"trace_weight": "none"}, "trace_weight must be one of const, kappa"),
+        ({"start_from": "noise"}, "start_from must be one of gaussian, ddim_forward"),
+        ({"inner": 0}, "inner must be a whole number of at least 1, got 0"),
+        ({"inner": 1.5}, "inner must be a whole number of at least 1, got 1.5"),
+        ({"eta_d": 0.5}, "eta_d must be 0, got 0.5"),
+        ({"eta": -0.1}, "eta must be a number of at least 0"),
     ],
 )
 def test_bad_parameters_are_refused(parameters, message):

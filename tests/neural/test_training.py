@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from bandits.errors import BadParameter, PlayError, UnknownName, UsageError
 from bandits.neural import recipes, training
 from bandits.neural.data import load_digits
 from bandits.neural.errors import NumericalError, WeightsNotFound
+from bandits.neural.recipe_settings import SETTINGS, changed
 from bandits.neural.recipes import is_trained, trained
 from bandits.neural.training import obtain
 from bandits.registry import load_plugin
@@ -264,7 +267,7 @@ def test_trials_have_their_models_trained_before(experiment, tmp_path, backend):
 
 
 def test_a_trial_whose_model_cannot_be_trained_waits_for_it(plugin, tmp_path, bandits):
-    text = TRAINED.replace('"steps": 40', '"stepps": 40')
+    text = TRAINED.replace('"steps": 40', '"steps": 40, "rate": 1e30').replace("steps=40", "steps=40, rate=1e30")
     path = plugin(
         text
         + """
@@ -275,10 +278,75 @@ register_experiment(NeuralExperiment(name="poor", trials=both, replications=2))
     )
     answer = bandits("run", "poor", "--plugin", path, "--out", tmp_path / "poor")
     assert answer.code == 1
-    assert answer.err.count("has no setting 'stepps'") == 2  # as it happens, and at the end; not again in the trial
+    assert answer.err.count("lower its rate") == 2  # as it happens, and at the end; not again in the trial
     assert "1 task(s) failed; 1 of 3 cells are complete, 1 wait for what failed" in answer.err
     log = load(tmp_path / "poor")
     assert [log.rows(facts).num_rows > 0 for facts in log.trials] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("needs", "says"),
+    [
+        ('[Training("ae61")]', "no recipe is called 'ae61'. Did you mean 'ae16'? There are ae16, vae16, "),
+        ("[Training(None)]", "no recipe is called 'None'. There are"),
+        ('[Training("ae16", 0, {"stepps": 3})]', "recipe 'ae16' has no setting 'stepps'. Did you mean 'steps'? It has"),
+        ('[Training("ae16", 0, {"steps": 0})]', "the setting 'steps' of recipe 'ae16' must be a whole number of at le"),
+        (
+            '[Training("ae16", 0, {"rate": "fast"})]',
+            "the setting 'rate' of recipe 'ae16' must be a number above 0, got",
+        ),
+        (
+            '[Training("pix_eps", 0, {"schedule": "cosine"})]',
+            "'schedule' of recipe 'pix_eps' must be one of linear, sc",
+        ),
+        ('[Training("unet_eps", 0, {"width": 12})]', "'width' of recipe 'unet_eps' must be a multiple of 8, got 12"),
+        ('[Training("ae16", -1)]', "the seed of a training must be a whole number of at least 0"),
+        ('["ae16"]', "what needs() returns must be a list of Training(recipe, seed, settings), got 'ae16'"),
+        ("None", "needs() breaks: TypeError"),
+        ("[1 / 0]", "needs() breaks: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_wrong_need_is_refused_before_anything_runs(plugin, bandits, tmp_path, needs, says):
+    text = TRAINED.replace('[Training("ae16", self.model_seed, {"steps": 40, "width": 32})]', needs)
+    declared = """
+from bandits import NeuralExperiment, register_experiment, trial
+register_experiment(NeuralExperiment(name="wrong", trials=[trial("reconstruct")], replications=2))
+"""
+    answer = bandits("run", "wrong", "--plugin", plugin(text + declared), "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert answer.err.startswith("error: trial reconstruct")
+    assert says in answer.err
+    assert answer.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_need_is_checked_without_torch(plugin):
+    path = plugin(TRAINED.replace('Training("ae16"', 'Training("ae61"'))
+    code = f"""
+import sys
+sys.modules["torch"] = None  # an import raises
+from bandits import NeuralExperiment, trial
+from bandits.registry import load_plugin
+load_plugin({str(path)!r})
+NeuralExperiment(name="wrong", trials=[trial("reconstruct")], replications=2).plan()
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "UnknownName: trial reconstruct needs a model, but no recipe is called 'ae61'" in found.stderr
+
+
+def test_a_recipe_that_a_plugin_brings_is_known(plugin, monkeypatch):
+    load_plugin(plugin(TRAINED.replace('Training("ae16"', 'Training("slope"').replace('"width": 32', '"rate": 0.1')))
+    declared = NeuralExperiment(name="own", trials=[trial("reconstruct")], replications=2)
+    with pytest.raises(UnknownName, match="no recipe is called 'slope'"):
+        declared.plan()
+    monkeypatch.setitem(recipes.RECIPES, "slope", Slope())
+    assert next(cell.label for cell in declared.plan()[0]) == "train slope(seed=0, steps=40, rate=0.1)"
+
+
+def test_the_table_of_settings_is_that_of_the_recipes():
+    assert {name: dict(recipe.settings) for name, recipe in recipes.RECIPES.items()} == {**SETTINGS}
+    for name, settings in SETTINGS.items():
+        assert changed(name, settings, settings) == settings, "every default passes its own check"
 
 
 def test_other_weights_are_found_out(experiment, tmp_path, cache, monkeypatch):
