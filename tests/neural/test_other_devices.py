@@ -97,8 +97,18 @@ def test_every_trial_is_tried_here():
 
 
 @pytest.mark.parametrize("name", PIPELINE)
-def test_trials_of_pipelines_say_where_they_make_their_tensors(name, own_cache, tmp_path):
+def test_trials_of_pipelines_say_where_they_make_their_tensors(name, own_cache, tmp_path, monkeypatch):
     from tiny_pipelines import saved
+
+    from bandits.neural.stable_diffusion import StableDiffusion
+
+    prompt = StableDiffusion.prompt  # the library makes tokens wherever it likes, and moves them
+
+    def on_cpu(self, text=""):
+        with torch.device("cpu"):
+            return prompt(self, text)
+
+    monkeypatch.setattr(StableDiffusion, "prompt", on_cpu)
 
     folder = str(saved(tmp_path / "pipeline"))
     trials = [{**parameters, "model": folder} for parameters in PIPELINE[name]]
