@@ -1,9 +1,12 @@
-"""Closed-form problems on which the methods are tried, in float64."""
+"""Closed-form problems on which the methods are tried, in float64, and the smallest trials that use every method."""
 
 from __future__ import annotations
 
 import torch
+from bandits.experiments.diffusion.constrained_series import _METHODS as ON_SERIES
+from bandits.experiments.diffusion.restoration_trials import RestoreDigits, RestoreMixture
 
+from bandits import trial
 from bandits.neural.analytic import GaussianEps, GMMEps, LinearCodec
 from bandits.neural.noise import Noise
 from bandits.neural.operators import Matrix
@@ -41,3 +44,19 @@ def mixture_eps(schedule: Schedule = SD, size: int = 2) -> GMMEps:
     covariances = 0.05 * torch.eye(size, dtype=F64).expand(3, size, size).clone()
     covariances[2] += 0.04
     return GMMEps(tensor([0.5, 0.3, 0.2]), means, covariances, schedule)
+
+
+# Every method of the trials of diffusion, with networks that are trained in a second.
+DIGITS = {"operator": "motion_blur", "steps": 10, "training": 0.02}
+SERIES = {"models": 2, "train_steps": 20, "samples": 2, "steps": 5}
+TRIALS = [
+    *(trial("restore_digits", method=method, **DIGITS) for method in RestoreDigits.methods),
+    *(trial("restore_mixture", method=method, steps=10, chains=4) for method in RestoreMixture.methods),
+    *(trial("constrained_series", method=method, **SERIES) for method in ON_SERIES if method != "exact"),
+    *(trial("digit_ddim", network=network, steps=10, training=0.004) for network in ("pix_eps", "unet_eps")),
+]
+
+
+def named(spec) -> str:
+    """A short name of one of them, for a test."""
+    return "-".join([spec.name, *map(str, spec.parameters.values())][:3])
