@@ -205,10 +205,9 @@ def _slots(share: float) -> list[str]:
     """The GPU of each process that fits, as ``CUDA_VISIBLE_DEVICES`` names it; none where no GPU is asked for."""
     if share <= 0:
         return []
-    from .neural.devices import visible_gpus
+    from .neural.devices import processes_per_gpu, visible_gpus
 
-    per_gpu = max(1, int(1 / share + 1e-9))
-    return [gpu for gpu in visible_gpus() for _ in range(per_gpu)]
+    return [gpu for gpu in visible_gpus() for _ in range(processes_per_gpu(share))]
 
 
 def cut(job: Job, first: int, count: int, estimate: Estimate, target: float) -> Iterator[Task]:

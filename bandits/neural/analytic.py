@@ -134,7 +134,8 @@ class Mixture:
 
     def sample(self, noise: Noise) -> Tensor:
         """One draw for each stream of ``noise``, (B, l)."""
-        chosen = (noise.uniform(1).to(self.weights) > self.weights.cumsum(-1)[..., :-1]).sum(-1)
+        borders = self.weights.cpu().cumsum(-1).to(self.weights)  # on a GPU not the same to the bit each time
+        chosen = (noise.uniform(1).to(self.weights) > borders[..., :-1]).sum(-1)
         lanes = torch.arange(len(noise), device=self.means.device)
 
         def pick(values: Tensor, rank: int) -> Tensor:

@@ -108,7 +108,7 @@ def _gpu_busy(work: Callable[[], Any]) -> tuple[float | None, str]:
     try:
         torch.cuda.utilization()
     except ModuleNotFoundError:
-        return None, "GPU busy while sampling: not measured: pip install nvidia-ml-py"
+        return None, "GPU busy while sampling: not measured: pip install 'bandits[neural]' (nvidia-ml-py is missing)"
     except Exception as error:  # the driver's library has errors of its own
         return None, f"GPU busy while sampling: not measured: {in_one_line(error, 120)}"
     return busy_share(work, lambda: torch.cuda.utilization() / 100, _BUSY_S), ""

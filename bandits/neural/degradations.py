@@ -57,8 +57,9 @@ def motion_kernel(noise: Noise, size: int, intensity: float = 0.5) -> Tensor:
     if size < 3 or size % 2 == 0 or not intensity >= 0:
         raise BadParameter(f"a kernel has an odd size from 3 on and an intensity from 0 on, got {size} and {intensity}")
     n = 8 * size
-    turns = math.pi * intensity / math.sqrt(n) * noise.normal(n)
-    heading = 2 * math.pi * noise.uniform(1) + turns.cumsum(1)
+    # on the CPU: running sums on a GPU are not the same to the bit each time
+    turns = math.pi * intensity / math.sqrt(n) * noise.normal(n).cpu()
+    heading = 2 * math.pi * noise.uniform(1).cpu() + turns.cumsum(1)
     path = torch.stack([heading.sin(), heading.cos()], -1).cumsum(1)
     path = path - (path.amax(1, keepdim=True) + path.amin(1, keepdim=True)) / 2
     reach = path.abs().amax((1, 2), keepdim=True)
@@ -66,4 +67,4 @@ def motion_kernel(noise: Noise, size: int, intensity: float = 0.5) -> Tensor:
     grid = torch.arange(size, device=place.device)
     rows, columns = ((1 - (place[..., i, None] - grid).abs()).clamp(min=0) for i in (0, 1))  # bilinear shares
     kernel = rows.mT @ columns
-    return kernel / kernel.sum((1, 2), keepdim=True)
+    return (kernel / kernel.sum((1, 2), keepdim=True)).to(noise.device)

@@ -23,8 +23,10 @@ __all__ = [
     "device_for",
     "gpu_count",
     "has_torch",
+    "memory_limit",
     "need_packages",
     "need_torch",
+    "processes_per_gpu",
     "torch_device",
     "visible_gpus",
 ]
@@ -83,13 +85,37 @@ def device_for(settings: Settings, gpus: float) -> str:
     return "cuda" if in_cluster or gpu_count() else "cpu"
 
 
+def memory_limit(share: float) -> float | None:
+    """Share of a GPU's memory that torch may hold in a process with a share of the GPU; None where nothing limits it.
+
+    Shares on a GPU sum to at most 1, so that processes leave one another what is theirs. What CUDA itself takes for
+    each process (some hundred MiB) comes on top: on a full GPU a batch may be halved for it.
+    """
+    return share if 0 < share < 1 else None
+
+
+def processes_per_gpu(share: float) -> int:
+    """How many processes with such a share of a GPU run on it at once."""
+    return max(1, int(1 / share + 1e-9))
+
+
 def torch_device(kind: str) -> torch.device:
     """The device of this process: the first GPU that it sees, or the CPU.
 
     A worker sees the GPUs that its backend gave it (``CUDA_VISIBLE_DEVICES``).
+
+    Raises:
+        UsageError: A GPU was given to this process, and its torch sees none.
     """
     import torch
 
+    if kind == "cuda" and not torch.cuda.is_available():
+        given = os.environ.get("CUDA_VISIBLE_DEVICES")
+        where = f"with CUDA_VISIBLE_DEVICES={given}" if given is not None else "here"
+        raise UsageError(
+            f"torch {torch.__version__} sees no GPU {where}: install a torch built for CUDA and its driver on this "
+            "machine, or give --device cpu"
+        )
     return torch.device("cuda:0" if kind == "cuda" else "cpu")
 
 
@@ -127,7 +153,7 @@ def computing(device: torch.device, share: float = 0.0) -> Iterator[None]:
         before.append((place, name, getattr(place, name)))
         setattr(place, name, value)
 
-    deterministic, warn_only = torch.are_deterministic_algorithms_enabled(), True
+    deterministic, warn_only, limit = torch.are_deterministic_algorithms_enabled(), True, memory_limit(share)
     if threads != 1:
         torch.set_num_threads(1)
     if device.type == "cuda":
@@ -136,8 +162,8 @@ def computing(device: torch.device, share: float = 0.0) -> Iterator[None]:
         put(torch.backends.cudnn, "benchmark", False)
         put(torch.backends.cuda.matmul, "allow_tf32", False)
         torch.use_deterministic_algorithms(True, warn_only=warn_only)
-        if 0 < share < 1:
-            torch.cuda.set_per_process_memory_fraction(share, device)
+        if limit is not None:
+            torch.cuda.set_per_process_memory_fraction(limit, device)
     try:
         yield
     finally:
@@ -147,5 +173,5 @@ def computing(device: torch.device, share: float = 0.0) -> Iterator[None]:
             setattr(place, name, value)
         if device.type == "cuda":
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-            if 0 < share < 1:
+            if limit is not None:
                 torch.cuda.set_per_process_memory_fraction(1.0, device)

@@ -1,9 +1,12 @@
-"""Closed-form problems on which the methods are tried, in float64."""
+"""Closed-form problems on which the methods are tried, in float64, and the smallest trials that use every method."""
 
 from __future__ import annotations
 
 import torch
+from bandits.experiments.diffusion.constrained_series import _METHODS as ON_SERIES
+from bandits.experiments.diffusion.restoration_trials import RestoreDigits, RestoreMixture
 
+from bandits import trial
 from bandits.neural.analytic import GaussianEps, GMMEps, LinearCodec
 from bandits.neural.noise import Noise
 from bandits.neural.operators import Matrix
@@ -47,3 +50,24 @@ def written_day(day: int) -> torch.Tensor:
     """24 hours of a made-up day, standardised as in the file of power demand."""
     hours = torch.sin(torch.arange(24, dtype=F64) * 0.26 + day) + 0.3 * torch.cos(torch.arange(24, dtype=F64) * day)
     return (hours - hours.mean()) / hours.std()
+
+
+# Every method of the trials of diffusion, with networks that are trained in a second.
+DIGITS = {"operator": "motion_blur", "steps": 10, "training": 0.02}
+SERIES = {"models": 2, "train_steps": 20, "samples": 2, "steps": 5}
+WEAK = {"cop": {"realism": 0.1}}  # of a network that has hardly learnt its descent makes chaos otherwise
+TRIALS = [
+    *(trial("restore_digits", method=method, **DIGITS) for method in RestoreDigits.methods),
+    *(trial("restore_mixture", method=method, steps=10, chains=4) for method in RestoreMixture.methods),
+    *(
+        trial("constrained_series", method=method, **SERIES, **WEAK.get(method, {}))
+        for method in ON_SERIES
+        if method != "exact"
+    ),
+    *(trial("digit_ddim", network=network, steps=10, training=0.004) for network in ("pix_eps", "unet_eps")),
+]
+
+
+def named(spec) -> str:
+    """A short name of one of them, for a test."""
+    return "-".join([spec.name, *map(str, spec.parameters.values())][:3])

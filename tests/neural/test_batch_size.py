@@ -9,29 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bandits.experiments.diffusion.constrained_series import _METHODS as ON_SERIES
-from bandits.experiments.diffusion.restoration_trials import RestoreDigits, RestoreMixture
+from neural_models import DIGITS, SERIES, TRIALS, named
 
-from bandits import trial
 from bandits.neural.jobs import TrialJob
 from bandits.neural.trials import TrialCell
 
 SIZES, REPLICATIONS = (8, 3, 1), 9
 ALLOWED = 1e-5  # the contract; what float64 leaves of it:
 OF_TENSORS, OF_ROWS = 1e-9, 1e-6
-DIGITS = {"operator": "motion_blur", "steps": 10, "training": 0.02}
-SERIES = {"models": 2, "train_steps": 20, "samples": 2, "steps": 5}
-WEAK = {"cop": {"realism": 0.1}}  # of a network that has hardly learnt its descent makes chaos otherwise
-TRIALS = [
-    *(trial("restore_digits", method=method, **DIGITS) for method in RestoreDigits.methods),
-    *(trial("restore_mixture", method=method, steps=10, chains=4) for method in RestoreMixture.methods),
-    *(
-        trial("constrained_series", method=method, **SERIES, **WEAK.get(method, {}))
-        for method in ON_SERIES
-        if method != "exact"
-    ),
-    *(trial("digit_ddim", network=network, steps=10, training=0.004) for network in ("pix_eps", "unet_eps")),
-]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,9 +37,7 @@ def outcome(spec, size):
     return output.facts["batches"], logged, np.concatenate(kept)
 
 
-@pytest.mark.parametrize(
-    "spec", TRIALS, ids=lambda spec: "-".join([spec.name, *map(str, spec.parameters.values())][:3])
-)
+@pytest.mark.parametrize("spec", TRIALS, ids=named)
 def test_rows_and_tensors_are_the_same_whatever_the_size_of_the_batch(spec):
     batches, logged, kept = outcome(spec, SIZES[0])
     assert batches == [[0, 8], [8, 1]]

@@ -89,7 +89,7 @@ def test_the_busy_share_comes_from_the_driver_or_a_line_says_why_not(monkeypatch
     monkeypatch.setattr(torch.cuda, "utilization", missing)
     share, why = bench._gpu_busy(lambda: None)
     assert share is None
-    assert "pip install nvidia-ml-py" in why
+    assert "pip install 'bandits[neural]' (nvidia-ml-py is missing)" in why
 
 
 @pytest.mark.parametrize("network", ["unet_eps", "pix_eps"])
