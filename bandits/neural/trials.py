@@ -51,6 +51,17 @@ class Trial(Protocol):
 
     - ``larger_is_better`` and ``smaller_is_better``: metrics of which more, or less, is better. ``psnr``, ``ssim`` and
       ``accuracy`` need not be named; of metrics that nobody names, no trial is called better than another.
+    - ``counts``: metrics that count work, such as calls of a network. They are printed, and never tested.
+    - ``pooled``: parameters that only choose among networks, such as ``("model_seed",)``. Trials that differ in nothing
+      else are one *arm*, and networks a source of error.
+    - ``task``: parameters that say what is asked, such as ``("operator",)``. Only arms of one task are compared.
+
+    as attributes of the class or of its objects:
+
+    - ``items``: replication r is about item r mod ``items``, such as a test image. Without it each replication is about
+      one of its own; intervals are over items (`bandits.crossed`).
+    - ``networks``: replication r uses network r mod ``networks``, where one trial has several.
+    - ``control``: whether the trial is there as a bound or a floor and not as a contender; figures mark it.
 
     and the method ``needs() -> Sequence[Training]``, the trained models that `run` will ask for; they are trained
     before, as jobs of their own.
@@ -129,12 +140,14 @@ class TrialCell:
         seed: Seed of all randomness.
         replications: Number of replications R. Not part of the key: a longer run continues a shorter one.
         keep: Replications below this number have their tensors kept.
+        reference: Whether the others of its task are compared with it. No part of the key.
     """
 
     trial: Spec
     seed: int
     replications: int
     keep: int = 0
+    reference: bool = False
 
     @property
     def label(self) -> str:
@@ -177,6 +190,7 @@ class NeuralExperiment:
         seed: Seed of all randomness; replication r uses (seed, r).
         smoke: What the small version replaces: fields, and parameters as ``name.parameter`` or ``*.parameter``.
         keep: Tensors of replications below this number are kept for the report.
+        against: Of each task one of the trials, which the others are compared with; without it every pair is.
         summary: One line that says what it shows.
     """
 
@@ -187,6 +201,7 @@ class NeuralExperiment:
     seed: int = 0
     smoke: Mapping[str, Any] = field(default_factory=dict)
     keep: int = 8
+    against: Sequence[Spec] = ()
     summary: str = ""
 
     def __post_init__(self) -> None:
@@ -202,6 +217,7 @@ class NeuralExperiment:
             replications=whole("replications", self.replications, 1, MAX_REPLICATIONS),
             seed=whole("seed", self.seed, 0, 2**64 - 1),
             keep=whole("keep", self.keep, 0, MAX_REPLICATIONS),
+            against=declared("trial", self.against, self.name) if self.against else (),
         )
 
     def replace(self, **changes: Any) -> NeuralExperiment:
@@ -245,11 +261,15 @@ class NeuralExperiment:
             raise BadParameter(f"no trial of this experiment is called '{name}'.{did_you_mean(name, names)}")
         if not meant:
             raise BadParameter(f"no trial of this experiment has the parameter '{parameter}'")
-        trials = []
-        for spec in self.trials:
-            changed = [spec.with_parameters(**{parameter: value}) for value in values]
-            trials += changed if spec.name in meant else [spec]
-        return self.replace(trials=trials)
+
+        def changed(specs: Sequence[Spec]) -> list[Spec]:
+            return [
+                one
+                for spec in specs
+                for one in ([spec.with_parameters(**{parameter: v}) for v in values] if spec.name in meant else [spec])
+            ]
+
+        return self.replace(trials=changed(self.trials), against=changed(self.against) if len(values) == 1 else ())
 
     def plan(self) -> tuple[list[TrialCell | TrainingCell], list[Any]]:
         """Build every trial once, which checks its parameters: the cells, and an empty list of pairs left out.
@@ -259,12 +279,14 @@ class NeuralExperiment:
         Raises:
             UsageError: A name or a parameter is wrong, or a trial is declared twice.
         """
+        references = {TrialCell(spec, self.seed, 1).key for spec in self.against}
         cells: dict[str, TrialCell] = {}
         trainings: dict[str, TrainingCell] = {}
         for spec in self.trials:
             if not hasattr(spec.build(), "run"):
                 raise BadParameter(f"trial {spec.label} has no method run(batch)")
             cell = TrialCell(spec, self.seed, self.replications, self.keep)
+            cell = dataclasses.replace(cell, reference=cell.key in references)
             trainings |= {training.key: training for training in cell.trainings}
             if cell.key in cells:
                 raise BadParameter(f"{cell.label} is declared twice: remove one, or change a parameter")
@@ -322,13 +344,17 @@ class NeuralExperiment:
             "replications": self.replications,
             "seed": self.seed,
             "keep": self.keep,
+            "against": [spec.as_json() for spec in self.against],
         }
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> NeuralExperiment:
         """Read back what `as_json` wrote."""
         fields = {name: data[name] for name in ("name", "summary", "replications", "seed", "keep")}
-        return NeuralExperiment(**fields, trials=[Spec.from_json("trial", spec) for spec in data["trials"]])
+        trials, against = (
+            [Spec.from_json("trial", spec) for spec in data.get(name, ())] for name in ("trials", "against")
+        )
+        return NeuralExperiment(**fields, trials=trials, against=against)
 
     def main(self) -> None:
         """Run from the command line, with the options of ``bandits run``: for ``if __name__ == "__main__":``."""
@@ -337,7 +363,7 @@ class NeuralExperiment:
         main_of_experiment(self)
 
 
-_SMOKED = ("replications", "trials", "seed", "keep")
+_SMOKED = ("replications", "trials", "seed", "keep", "against")
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
