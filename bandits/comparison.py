@@ -27,6 +27,7 @@ __all__ = [
     "Sample",
     "compare_samples",
     "gains_over",
+    "p_value",
     "reference_of",
     "verdict_line",
     "with_error",
@@ -120,7 +121,7 @@ class Comparison:
         if self.gain == 0 and self.p == 1:
             return f"{self.agent} and {self.other} are equal: the same {what} throughout; {pairs}"
         gain, low, high = with_error(self.gain, self.low, self.high)
-        by = f"{gain} [{low}, {high}] {what}; {_p_value(self.p_holm)}, {pairs}"
+        by = f"{gain} [{low}, {high}] {what}; {p_value(self.p_holm)}, {pairs}"
         if self.separated:
             return f"{self.agent} is {'better' if self.judged else 'lower'} than {self.other} by {by}"
         if math.isinf(self.replications_90):
@@ -303,7 +304,8 @@ def whole(n: int) -> str:
     return f"{n:,}" if n >= 10_000 else str(n)
 
 
-def _p_value(p: float) -> str:
+def p_value(p: float) -> str:
+    """A p-value for people."""
     if p < 1e-6:
         return "p < 1e-6"
     return f"p = {p:.1e}" if p < 1e-3 else f"p = {p:.2g}"

@@ -25,6 +25,7 @@ CROSSED_NOTE = (
 
 __all__ = [
     "CROSSED_NOTE",
+    "count_text",
     "interval_note",
     "number",
     "print_any_summary",
@@ -89,7 +90,7 @@ def print_any_summary(summary: pd.DataFrame) -> None:
 
 def print_metrics(summary: pd.DataFrame) -> None:
     """Mean of each metric of each arm, grouped by metric and task, in order of declaration; below it what it cost."""
-    several = bool((summary["networks"] > 1).any())
+    several, chosen = bool((summary["networks"] > 1).any()), "candidates" in summary.columns
     for (task, metric), rows in summary[~summary["count"].astype(bool)].groupby(["task", "metric"], sort=False):
         body = [
             [
@@ -101,17 +102,23 @@ def print_metrics(summary: pd.DataFrame) -> None:
                 f"{row.replications:,}",
                 *([str(row.networks)] if several else []),
                 number(row.seconds, 3),
+                *([f"the best of {row.candidates}"] if chosen else []),
             ]
             for row in rows.itertuples()
         ]
         columns = ["trial", "mean", "95 % interval", "median", "step", "replications"]
-        columns += [*(["networks"] if several else []), "s per replication"]
+        columns += [*(["networks"] if several else []), "s per replication", *(["chosen as"] if chosen else [])]
         _print(f"{metric}, {task}" if task else str(metric), columns, body, right=range(1, len(columns)))
     for task, rows in summary[summary["count"].astype(bool)].groupby("task", sort=False):
         counts = rows.pivot_table(index="trial", columns="metric", values="mean", sort=False)
-        body = [[str(row.Index), *(number(count, 6) for count in row[1:])] for row in counts.itertuples()]
+        body = [[str(row.Index), *(count_text(count) for count in row[1:])] for row in counts.itertuples()]
         _print(f"counts, {task}" if task else "counts", ["trial", *counts.columns], body, right=range(1, len(body[0])))
     print(interval_note(summary))
+
+
+def count_text(count: float) -> str:
+    """A mean of counts: whole where it is."""
+    return f"{count:,.0f}" if count == round(count) else number(count)
 
 
 def interval_note(summary: pd.DataFrame) -> str:

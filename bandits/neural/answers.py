@@ -97,8 +97,8 @@ def best(log: NeuralLog, metric: str, by: Sequence[str], at: int | None) -> pd.D
             raise BadParameter(f"no trial of this run has the parameter '{name}'.{did_you_mean(name, names)}")
     table = summary(log, at, 0.95, "t")
     table = table[table["metric"] == metric].reset_index(drop=True)
-    of_cell = {arm.first.cell: (arm.first.asked, *(str(parameter(arm).get(name)) for name in by)) for arm in arms}
-    groups = table.groupby([of_cell[cell] for cell in table["cell"]], sort=False)["mean"]
+    agree = {arm.first.cell: str([arm.first.asked, *(parameter(arm).get(name) for name in by)]) for arm in arms}
+    groups = table.groupby(table["cell"].map(agree), sort=False)["mean"]
     rows = groups.idxmax() if better == "larger" else groups.idxmin()
     return table.loc[rows].assign(candidates=groups.size().to_numpy()).reset_index(drop=True)
 

@@ -74,8 +74,12 @@ def _draw(axis: Any, rows: Sequence[tuple[str, Gain, bool]]) -> None:
         if not left <= gain.mean <= right:
             edge, side = (right, "right") if gain.mean > right else (left, "left")
             axis.plot([edge], [y], marker=">" if side == "right" else "<", **style, clip_on=False)
-            text = f"{gain.mean:+.3g}  " if side == "right" else f"  {gain.mean:+.3g}"
-            axis.text(edge, y, text, ha=side, va="center", fontsize=7, color=style["color"])
+            place: dict[str, Any] = {
+                "xytext": (-8 if side == "right" else 8, 0),
+                "textcoords": "offset points",
+                "va": "center",
+            }
+            axis.annotate(f"{gain.mean:+.3g}", (edge, y), **place, ha=side, fontsize=7, color=style["color"])
             continue
         if not math.isnan(gain.low):
             axis.plot([gain.low, gain.high], [y, y], **style, linewidth=1.4, solid_capstyle="butt")

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..comparison import Comparison, Gain, gains_over, reference_of
+from ..comparison import Comparison, Gain, gains_over, p_value, reference_of, with_error
 from ..errors import DamagedPart, NotLogged
 from ..neural.log import NeuralLog
-from ..tables import CROSSED_NOTE, interval_note, number
+from ..tables import CROSSED_NOTE, count_text, interval_note, number
 from .page import again, as_list, document, drawings, trouble
 from .tables import facts_table
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_neural_page", "neural_figures"]
 
-DIFFERENCES = "differences-to-the-reference"
+DIFFERENCES = "differences"
 
 
 def neural_figures(opened: NeuralLog) -> dict[str, str]:
@@ -89,15 +89,15 @@ def _metric(metric: str, task: str, rows: pd.DataFrame, names: Mapping[str, str]
     """A metric of every arm of a task, with its difference to the reference where there is one."""
     reference = reference_of(pairs)
     heads = ["trial", "mean", "95 % interval"]
-    heads += [f"better than {reference} by", "95 % interval", "p (Holm)"] if reference else ["median"]
-    heads += ["step", "replications", "networks", "s per replication"]
+    heads += [f"better than {reference} by", "95 % interval", "p (Holm)"] if reference else ["median", "step"]
+    heads += ["replications", "networks", "s per replication"]
     gains = {} if reference is None else gains_over(pairs, reference)
     body = ""
     for row in rows.itertuples():
         interval = "-" if math.isnan(row.low) else f"[{number(row.low)}, {number(row.high)}]"
         cells = [number(row.mean), interval]
-        cells += _gain(gains.get(row.trial)) if reference else [number(row.median)]
-        cells += [f"{row.step:,}", f"{row.replications:,}", str(row.networks), number(row.seconds, 3)]
+        cells += _gain(gains.get(row.trial)) if reference else [number(row.median), f"{row.step:,}"]
+        cells += [f"{row.replications:,}", str(row.networks), number(row.seconds, 3)]
         body += f"<tr><th scope=row>{escape(names[row.cell])}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
     head = "".join(f"<th scope=col>{escape(one)}</th>" for one in heads)
     title = f"{metric}, {task}" if task else metric
@@ -110,9 +110,9 @@ def _metric(metric: str, task: str, rows: pd.DataFrame, names: Mapping[str, str]
 def _gain(gain: Gain | None) -> list[str]:
     if gain is None:
         return ["reference", "", ""]
-    low, high, p = number(gain.low, 3), number(gain.high, 3), number(gain.p, 2)
-    mean = f"<b>{number(gain.mean, 3)}</b>" if gain.separated else number(gain.mean, 3)
-    return [mean, "-" if math.isnan(gain.low) else f"[{low}, {high}]", p]
+    mean, low, high = with_error(gain.mean, gain.low, gain.high)
+    p = "-" if math.isnan(gain.p) else p_value(gain.p).removeprefix("p = ").removeprefix("p ")
+    return [f"<b>{mean}</b>" if gain.separated else mean, f"[{low}, {high}]", escape(p)]
 
 
 def _comparisons(opened: NeuralLog) -> dict[str, list[Comparison]]:
@@ -145,7 +145,7 @@ def _counts(rows: pd.DataFrame) -> list[str]:
         table = mine.pivot_table(index="trial", columns="metric", values="mean", sort=False)
         head = "".join(f"<th scope=col>{escape(str(one))}</th>" for one in ["trial", *table.columns])
         body = "".join(
-            f"<tr><th scope=row>{escape(str(row[0]))}</th>{''.join(f'<td>{number(x, 6)}</td>' for x in row[1:])}</tr>"
+            f"<tr><th scope=row>{escape(str(row[0]))}</th>{''.join(f'<td>{count_text(x)}</td>' for x in row[1:])}</tr>"
             for row in table.itertuples()
         )
         title = f"What it cost, {task}" if task else "What it cost"
@@ -157,7 +157,14 @@ def _counts(rows: pd.DataFrame) -> list[str]:
 
 
 def _differences(figures: Mapping[str, str]) -> list[str]:
-    return drawings({DIFFERENCES: figures[DIFFERENCES]}, [], "Differences") if DIFFERENCES in figures else []
+    """The figure of differences, before any table, and how to read it."""
+    if DIFFERENCES not in figures:
+        return []
+    said = (
+        "Paired differences with 95 % intervals; right of 0 is better. Hollow: not separated from the reference "
+        "(Holm, 5 %). Grey squares are controls: a floor and a bound; one far outside stands as an arrow at the edge."
+    )
+    return drawings({DIFFERENCES: figures[DIFFERENCES]}, [said], "Against the reference")
 
 
 def _trainings(opened: NeuralLog) -> list[str]:

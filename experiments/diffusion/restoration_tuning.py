@@ -1,13 +1,15 @@
 """Weights for the methods on digits, chosen on the validation images: twelve candidates for every method.
 
-Every method that `psld` and `stsl` compare gets as many candidates: those with one weight a finer grid, those with two
-a coarser one. The candidate of the best PSNR is what these studies call tuned. Test images are not looked at:
+Every method that `psld` and `stsl` compare gets as many candidates, with network 0: those with one weight a finer grid,
+those with two a coarser one. The candidate of the best PSNR is what these studies call tuned. Test images are not
+looked at:
 
     bandits run restoration_tuning --full --out results/tuning
     bandits show results/tuning --best psnr --by method,steps,start_from,trace_mode
 
-The full size takes 13 minutes of one core and five more to train its networks. The smoke size tries the machinery:
-two candidates each, one network of a tenth of the training, 8 images, 4 steps.
+What was chosen stands in `tuned_weights`. The full size takes about ten minutes of one idle core, training included. The
+smoke size tries the machinery: two candidates each, a network of a tenth of the training, 8 images, a 25th of the
+steps.
 """
 
 from __future__ import annotations
@@ -37,13 +39,17 @@ CANDIDATES: Sequence[tuple[str, int, Mapping[str, Any], Sequence[Mapping[str, fl
 ]
 
 
-def trials(few: int | None = None, **small: Any) -> list[Spec]:
-    """Every candidate, or a few, on both tasks."""
+def trials(few: int | None = None, shorter: int = 1, training: float = 1.0) -> list[Spec]:
+    """Every candidate, or a few and with steps that are shorter by a factor, on both tasks."""
     return [
         trial(
             "restore_digits",
-            **{"method": method, "operator": operator, "steps": steps, "options": {**fixed, **candidate}, **small},
+            method=method,
+            operator=operator,
+            steps=steps // shorter,
+            options={**fixed, **candidate},
             part="validation",
+            training=training,
         )
         for operator in ("random", "box")
         for method, steps, fixed, grid in CANDIDATES
@@ -59,7 +65,7 @@ EXPERIMENT = register_experiment(
         replications=97,  # each validation image once
         seed=7,
         keep=0,
-        smoke={"replications": 8, "trials": trials(few=2, steps=4, training=0.1)},
+        smoke={"replications": 8, "trials": trials(few=2, shorter=25, training=0.1)},
     )
 )
 
