@@ -7,8 +7,8 @@ looked at:
     bandits run restoration_tuning --full --out results/tuning
     bandits show results/tuning --best psnr --by method,steps,start_from,trace_mode
 
-What was chosen stands in `tuned_weights`. The full size takes about ten minutes of one idle core, training included. The
-smoke size tries the machinery: two candidates each, a network of a tenth of the training, 8 images, a 25th of the
+What was chosen stands in `tuned_weights`. The full size takes about ten minutes of one idle core, training included.
+The smoke size tries the machinery: two candidates each, a network of a tenth of the training, 8 images, a 25th of the
 steps.
 """
 
