@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..comparison import Comparison
 from ..errors import BadParameter, DamagedPart, NotLogged, did_you_mean
 from ..protocol import FloatArray, IntArray
+from ..registry import lookup
 from ..specs import written
 from ..statistics import Method
 from ..store import RunFolder
@@ -67,10 +68,10 @@ def cell_table(cells: Sequence[TrialCell | TrainingCell]) -> pa.Table:
 def _row(cell: TrialCell | TrainingCell) -> dict[str, Any]:
     common = {"cell": cell.key, "trial": cell.label, "replications": cell.replications, "seed": str(cell.seed)}
     if isinstance(cell, TrialCell):
-        built = cell.trial.build()
-        said: dict[str, Any] = {name: list(getattr(built, name, ())) for name in _LISTS}
-        said |= {name: getattr(built, name, None) for name in ("items", "networks")}
-        said |= {"control": bool(getattr(built, "control", False)), "reference": cell.reference}
+        target, built = lookup("trial", cell.trial.name).target, cell.trial.build()
+        said: dict[str, Any] = {name: list(getattr(target, name, ())) for name in _LISTS}
+        own = {name: getattr(built, name) for name in ("items", "networks", "control") if hasattr(target, name)}
+        said |= {"control": False, **own, "reference": cell.reference}
         parameters = json.dumps(written(cell.trial.parameters))
         return common | {"kind": "trial", "trial_name": cell.trial.name, "parameters": parameters} | said
     training = cell.training

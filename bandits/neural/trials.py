@@ -56,7 +56,7 @@ class Trial(Protocol):
       else are one *arm*, and networks a source of error.
     - ``task``: parameters that say what is asked, such as ``("operator",)``. Only arms of one task are compared.
 
-    as attributes of the class or of its objects:
+    as attributes of the class, or properties of it where they depend on parameters:
 
     - ``items``: replication r is about item r mod ``items``, such as a test image. Without it each replication is about
       one of its own; intervals are over items (`bandits.crossed`).

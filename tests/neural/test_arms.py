@@ -29,7 +29,10 @@ class Lens:
     def __init__(self, *, method: str = "thin", operator: str = "near", options: dict = None, model_seed: int = 0):
         self.method, self.operator, self.model_seed = method, operator, model_seed
         self.gain = {"none": -3.0, "thin": 0.0, "thick": 1.0}[method] + (options or {}).get("weight", 0.0)
-        self.control = method == "none"
+
+    @property
+    def control(self):
+        return self.gain < -2
 
     def run(self, batch) -> None:
         noise = batch.noise("draw").normal(1)[:, 0].double().numpy()
@@ -46,6 +49,7 @@ class Turns:
 
     def __init__(self, *, shift: float = 0.0):
         self.shift = shift
+        self.items, self.task = 3, 5  # its own, and no declaration
 
     def run(self, batch) -> None:
         batch.log(1, "value", [self.shift + r % 2 + 0.01 * r for r in batch.replications])
