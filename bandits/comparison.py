@@ -15,11 +15,23 @@ from typing import Any
 
 import numpy as np
 
+from .crossed import crossed_mean
 from .protocol import FloatArray, IntArray
-from .significance import TestResult, holm, independent_test, paired_test, replications_needed
+from .significance import TestResult, gaps, holm, independent_test, paired_test, replications_needed
 from .statistics import check_level
 
-__all__ = ["LARGER_IS_BETTER", "Comparison", "Sample", "compare_samples", "verdict_line", "with_error"]
+__all__ = [
+    "LARGER_IS_BETTER",
+    "Comparison",
+    "Gain",
+    "Sample",
+    "compare_samples",
+    "gains_over",
+    "p_value",
+    "reference_of",
+    "verdict_line",
+    "with_error",
+]
 
 LARGER_IS_BETTER = frozenset({"reward", "accuracy", "psnr", "ssim"})  # of every other column less is better
 
@@ -33,12 +45,15 @@ class Sample:
         noise: Samples of one noise share it, replication by replication.
         replications: Numbers of the finished replications, increasing, (R,).
         values: What is compared, (R,).
+        crossed: Of values that items and networks share: which item and which network each is of, (R,) both. A
+            replication then counts once for each network.
     """
 
     agent: str
     noise: str
     replications: IntArray
     values: FloatArray
+    crossed: tuple[IntArray, IntArray] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,7 @@ class Comparison:
         paired: Whether the agents share their noise.
         when: When the values were taken, in words, where ``t`` is no round, such as "step 100".
         judged: Whether it is known that less, or more, is better; else the first is only the lower one.
+        pairs: What was paired, in words, where replications are not independent: "600 pairs (200 items, 3 networks)".
         replications_80, replications_90: Replications that would separate the two with power 80 % and 90 %, at level
             alpha / family (the strictest that Holm may ask for), if the effect size is the true one.
     """
@@ -90,12 +106,13 @@ class Comparison:
     replications_90: float
     when: str | None = None
     judged: bool = True
+    pairs: str | None = None
 
     @property
     def line(self) -> str:
         """The comparison in plain words."""
         noun = "replication" if self.replications == 1 else "replications"
-        pairs = f"{whole(self.replications)} {'paired' if self.paired else 'unpaired'} {noun}"
+        pairs = self.pairs or f"{whole(self.replications)} {'paired' if self.paired else 'unpaired'} {noun}"
         if self.replications < 2:
             return f"{self.agent} and {self.other} cannot be compared: {pairs}"
         when = self.when or f"{'T' if self.at_horizon else 't'} = {whole(self.t)}"
@@ -106,7 +123,7 @@ class Comparison:
         if self.gain == 0 and self.p == 1:
             return f"{self.agent} and {self.other} are equal: the same {what} throughout; {pairs}"
         gain, low, high = with_error(self.gain, self.low, self.high)
-        by = f"{gain} [{low}, {high}] {what}; {_p_value(self.p_holm)}, {pairs}"
+        by = f"{gain} [{low}, {high}] {what}; {p_value(self.p_holm)}, {pairs}"
         if self.separated:
             return f"{self.agent} is {'better' if self.judged else 'lower'} than {self.other} by {by}"
         if math.isinf(self.replications_90):
@@ -121,7 +138,7 @@ class Comparison:
         """Every field and the line: a row of `bandits.Log.compare`."""
         row = asdict(self) | {"line": self.line}
         if self.when is None:  # agents on environments
-            del row["when"], row["judged"]
+            del row["when"], row["judged"], row["pairs"]
         return row
 
 
@@ -137,19 +154,25 @@ def compare_samples(
     larger_is_better: bool | None = None,
     when: str | None = None,
     judged: bool = True,
+    against: str | None = None,
 ) -> list[Comparison]:
     """Compare every pair of agents of one environment, the best first: the family of Holm's correction.
 
-    Whether larger is better is known by the name of the column, unless it is given.
+    Whether larger is better is known by the name of the column, unless it is given. With ``against``, the label of one
+    agent, the family is that agent's comparisons with each other one.
     """
     check_level(alpha, "alpha")
     check_level(level)
     sign = -1.0 if (column in LARGER_IS_BETTER if larger_is_better is None else larger_is_better) else 1.0
     tests = []
-    for a, b in combinations(sorted(samples, key=lambda sample: sign * float(sample.values.mean())), 2):
-        found = _test(a, b, level, sign)
+    ordered = sorted(samples, key=lambda sample: sign * float(sample.values.mean()))
+    for a, b in combinations(ordered, 2):
+        if against is not None and against not in (a.agent, b.agent):
+            continue
+        found, pairs = _test(a, b, level, sign)
         agent, other = (a, b) if not found.difference < 0 else (b, a)
-        tests.append((agent.agent, other.agent, a.noise == b.noise, found if agent is a else _turned(found)))
+        paired = pairs is not None or a.noise == b.noise
+        tests.append((agent.agent, other.agent, paired, pairs, found if agent is a else _turned(found)))
     p_holm = holm(np.array([found.p for *_, found in tests]))
     return [
         Comparison(
@@ -171,20 +194,75 @@ def compare_samples(
             separated=bool(corrected <= alpha),
             replications=found.replications,
             paired=paired,
-            replications_80=_needed(found, alpha / len(tests), 0.8, paired),
-            replications_90=_needed(found, alpha / len(tests), 0.9, paired),
+            replications_80=math.inf if pairs else _needed(found, alpha / len(tests), 0.8, paired),
+            replications_90=math.inf if pairs else _needed(found, alpha / len(tests), 0.9, paired),
             when=when,
             judged=judged,
+            pairs=pairs,
         )
-        for (agent, other, paired, found), corrected in zip(tests, p_holm, strict=True)
+        for (agent, other, paired, pairs, found), corrected in zip(tests, p_holm, strict=True)
     ]
 
 
-def _test(a: Sample, b: Sample, level: float, sign: float) -> TestResult:
+@dataclass(frozen=True)
+class Gain:
+    """How much better than the reference an agent is, negative where it is worse.
+
+    Attributes:
+        mean, low, high: With the interval of this pair alone.
+        p: Corrected by Holm.
+        separated: Whether p is at most alpha.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    separated: bool
+
+
+def reference_of(pairs: Sequence[Comparison]) -> str | None:
+    """The agent that all of several pairs have in common."""
+    if len(pairs) < 2:
+        return None
+    common = set.intersection(*({one.agent, one.other} for one in pairs))
+    return common.pop() if common else None
+
+
+def gains_over(pairs: Sequence[Comparison], reference: str) -> dict[str, Gain]:
+    """By agent, how much better than the reference it is."""
+    found = {}
+    for one in pairs:
+        agent = one.other if one.agent == reference else one.agent
+        mean, low, high = (one.gain, one.low, one.high)
+        if one.agent == reference:
+            mean, low, high = -mean, -high, -low
+        found[agent] = Gain(mean, low, high, one.p_holm, one.separated)
+    return found
+
+
+def _test(a: Sample, b: Sample, level: float, sign: float) -> tuple[TestResult, str | None]:
+    """The test that fits the two, and what was paired, in words, where it is not replications."""
+    if a.crossed is not None and b.crossed is not None:
+        return _crossed_test(a, b, level, sign)
     if a.noise != b.noise:
-        return independent_test(sign * a.values, sign * b.values, level)
+        return independent_test(sign * a.values, sign * b.values, level), None
     _, in_a, in_b = np.intersect1d(a.replications, b.replications, assume_unique=True, return_indices=True)
-    return paired_test(sign * a.values[in_a], sign * b.values[in_b], level)
+    return paired_test(sign * a.values[in_a], sign * b.values[in_b], level), None
+
+
+def _crossed_test(a: Sample, b: Sample, level: float, sign: float) -> tuple[TestResult, str]:
+    """Paired by replication, and so by item, and by network; agents of different noise still share the last two."""
+    assert a.crossed is not None and b.crossed is not None
+    (items, networks), (_, others) = a.crossed, b.crossed
+    keys = (networks << 32) + a.replications, (others << 32) + b.replications
+    _, in_a, in_b = np.intersect1d(*keys, assume_unique=True, return_indices=True)
+    gap = gaps(sign * a.values[in_a], sign * b.values[in_b])
+    found = crossed_mean(gap, items[in_a], networks[in_a], level)
+    effect = found.mean / found.sd if found.sd else math.copysign(math.inf, found.mean) if found.mean else 0.0
+    result = TestResult(found.mean, found.low, found.high, effect, found.p, found.sd, found.values)
+    of = f"{whole(found.items)} items, {found.networks} network{'' if found.networks == 1 else 's'}"
+    return result, f"{whole(found.values)} pairs ({of})"
 
 
 def _turned(found: TestResult) -> TestResult:
@@ -228,7 +306,8 @@ def whole(n: int) -> str:
     return f"{n:,}" if n >= 10_000 else str(n)
 
 
-def _p_value(p: float) -> str:
+def p_value(p: float) -> str:
+    """A p-value for people."""
     if p < 1e-6:
         return "p < 1e-6"
     return f"p = {p:.1e}" if p < 1e-3 else f"p = {p:.2g}"

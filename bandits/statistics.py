@@ -23,6 +23,7 @@ from .protocol import FloatArray, IntArray
 __all__ = [
     "Interval",
     "Method",
+    "bootstrap_counts",
     "chance_of_least_mean",
     "check_level",
     "efficient",
@@ -111,7 +112,7 @@ def _studentised(
     n = len(values)
     centred = (values - mean).reshape(n, -1)
     found = []
-    for counts in _bootstrap_counts(n, resamples, seed):
+    for counts in bootstrap_counts(n, resamples, seed):
         shift = counts @ centred / n
         variance = np.maximum(counts @ centred**2 / n - shift**2, 0.0) / (n - 1)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -123,7 +124,7 @@ def _studentised(
     return low, high
 
 
-def _bootstrap_counts(n: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+def bootstrap_counts(n: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     """How often each of n replications is drawn, for each bootstrap sample: blocks of shape (some, n)."""
     rng = np.random.default_rng(seed)
     size = max(1, _CHUNK // n)
@@ -184,7 +185,7 @@ def chance_of_least_mean(values: FloatArray, *, seed: int = 0, resamples: int = 
     if n < 2 or not np.isfinite(values).all():
         return np.full(values.shape[1], np.nan)
     centred = values - values.mean()
-    wins = [share_best(counts @ centred) * len(counts) for counts in _bootstrap_counts(n, resamples, seed)]
+    wins = [share_best(counts @ centred) * len(counts) for counts in bootstrap_counts(n, resamples, seed)]
     chance: FloatArray = np.sum(wins, axis=0) / resamples
     return chance
 

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from .runs import Finding
 
 WIDTH = 110  # of a table of trials
+CROSSED_NOTE = (
+    "Pairs share item, draw of noise and network; t counts items and networks, not replications, as what was sampled."
+)
 
 __all__ = [
+    "CROSSED_NOTE",
+    "count_text",
+    "interval_note",
     "number",
     "print_any_summary",
     "print_bench",
@@ -89,9 +95,10 @@ def print_any_summary(summary: pd.DataFrame) -> None:
 
 
 def print_metrics(summary: pd.DataFrame) -> None:
-    """Mean of each metric of each trial at its last step, grouped by metric, in order of declaration."""
+    """Mean of each metric of each arm, grouped by metric and task, in order of declaration; below it what it cost."""
     short = _shortened(list(summary["trial"].unique()))
-    for metric, rows in summary.groupby("metric", sort=False):
+    several, chosen = bool((summary["networks"] > 1).any()), "candidates" in summary.columns
+    for (task, metric), rows in summary[~summary["count"].astype(bool)].groupby(["task", "metric"], sort=False):
         body = [
             [
                 short[row.trial],
@@ -100,13 +107,41 @@ def print_metrics(summary: pd.DataFrame) -> None:
                 number(row.median),
                 f"{row.step:,}",
                 f"{row.replications:,}",
+                *([str(row.networks)] if several else []),
                 number(row.seconds, 3),
+                *([f"the best of {row.candidates}"] if chosen else []),
             ]
             for row in rows.itertuples()
         ]
-        columns = ["trial", "mean", "95 % interval", "median", "step", "replications", "s per replication"]
-        _print_trials(str(metric), columns, body)
-    print("Intervals are for the mean over replications (Student's t).")
+        columns = ["trial", "mean", "95 % interval", "median", "step", "replications"]
+        columns += [*(["networks"] if several else []), "s per replication", *(["chosen as"] if chosen else [])]
+        _print_trials(f"{metric}, {task}" if task else str(metric), columns, body)
+    for task, rows in summary[summary["count"].astype(bool)].groupby("task", sort=False):
+        counts = rows.pivot_table(index="trial", columns="metric", values="mean", sort=False)
+        body = [[short[str(row.Index)], *(count_text(count) for count in row[1:])] for row in counts.itertuples()]
+        _print_trials(f"counts, {task}" if task else "counts", ["trial", *counts.columns], body)
+    print(interval_note(summary))
+
+
+def count_text(count: float) -> str:
+    """A mean of counts: whole where it is."""
+    return f"{count:,.0f}" if count == round(count) else number(count)
+
+
+def interval_note(summary: pd.DataFrame) -> str:
+    """What the intervals of a neural run are for."""
+    if not ((summary["networks"] > 1) | (summary["items"] < summary["replications"])).any():
+        return "Intervals are for the mean over replications (Student's t)."
+    most = int(summary["networks"].max())
+    return (
+        "Intervals are for the mean over items and networks, where these are shared (crossed bootstrap, length of "
+        "Student's t). "
+        + (
+            f"With {most} networks they are wide wherever networks differ, and cover a little less than they say."
+            if most > 1
+            else "With one network they say nothing of others."
+        )
+    )
 
 
 def print_comparisons(found: Sequence[Comparison], best: pd.DataFrame | None) -> None:
@@ -127,11 +162,14 @@ def print_comparisons(found: Sequence[Comparison], best: pd.DataFrame | None) ->
             ]
             columns = ["agent", f"mean {pairs[0].column}", "best in % of replications", "best mean, probability in %"]
             _print("", columns, body, right=range(1, 4))
-    family = "the pairs of each environment" if len(by_environment) > 1 else f"the {len(found)} pair(s)"
+    family = "the pairs of each group" if found[0].when else "the pairs of each environment"
+    family = family if len(by_environment) > 1 else f"the {len(found)} pair(s)"
     print(
         f"p-values of t tests, corrected by Holm over {family}; intervals are those of each pair alone"
         + ("; probabilities from the bootstrap." if best is not None else ".")
     )
+    if any(one.pairs for one in found):
+        print(CROSSED_NOTE)
 
 
 def print_verdicts(verdicts: pd.DataFrame) -> None:

@@ -24,6 +24,12 @@ __all__ = ["compare", "export", "plot", "report", "show", "watch"]
 def show(
     places: RunPlaces,
     at: Annotated[int | None, typer.Option(help="Round to summarise; default: the horizon.")] = None,
+    best: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="Of neural runs: only the arm with the best mean of this.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="PARAM,...", help="With --best: of all arms that agree in these parameters.")
+    ] = None,
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
@@ -31,10 +37,15 @@ def show(
 
     Example: bandits show results/quickstart-20260101T000000Z
     """
+    from ..analysis import Log
     from ..tables import print_any_summary
 
     opened = open_logs(places, skip_damaged)
-    summary = opened.summary(at)
+    if best is None and by is not None:
+        raise BadParameter("--by belongs to --best METRIC")
+    if best is not None and isinstance(opened, Log):
+        raise BadParameter("--best belongs to neural runs; of agents, bandits compare says who is best")
+    summary = opened.summary(at) if best is None else opened.best(best, listed(by) or (), at)
     name_damaged(opened)
     if as_json:
         print(json.dumps(as_records(summary)))
@@ -54,13 +65,19 @@ def compare(
     column: Annotated[
         str | None, typer.Option(help="Log column, or metric; default: regret, of neural runs every metric.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARM", help="Of neural runs: compare with this arm only; all: every pair. Default: as declared."
+        ),
+    ] = None,
     alpha: Annotated[float, typer.Option(help="Bound on the chance of separating any equal pair.")] = 0.05,
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare every pair of agents on the same replications, corrected for the number of pairs, in plain words.
 
-    Of neural runs, every pair of trials; --agents then names trials.
+    Of neural runs, the arms of each task; --agents then names trials.
 
     Example: bandits compare results/quickstart-20260101T000000Z --agents ucb1,kl_ucb
     """
@@ -71,13 +88,15 @@ def compare(
     if not isinstance(opened, Log):
         if environment:
             raise BadParameter("--environment belongs to agents on environments, and this run is of neural trials")
-        found = opened.select(listed(agents)).comparisons(column, at, alpha=alpha)
+        found = opened.select(listed(agents)).comparisons(column, at, against=against, alpha=alpha)
         name_damaged(opened)
         if as_json:
             print(json.dumps({"pairs": as_records([one.as_row() for one in found])}))
         else:
             print_comparisons(found, None)
         return
+    if against is not None:
+        raise BadParameter("--against belongs to neural runs; of agents, --agents picks who is compared")
     column = column or "regret"
     chosen = opened.select(listed(agents), environment)
     found = chosen.comparisons(at, column=column, alpha=alpha)

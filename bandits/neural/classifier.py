@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import networks
 from .data import load_digits
 from .networks import mlp
 from .recipe_settings import SETTINGS
@@ -47,7 +48,7 @@ class Classifying:
 
     name: str = "digit_classifier"
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS["digit_classifier"])
-    uses: tuple[Any, ...] = (Classifier, mlp, load_digits)
+    uses: tuple[Any, ...] = (Classifier, networks, load_digits)
 
     def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
         """Images and labels, (N, 65)."""

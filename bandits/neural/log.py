@@ -2,7 +2,8 @@
 
 log = bandits.load("results/psld-20260101T000000Z")
 log.summary()                         # mean of each metric at its last step, with its 95 % interval
-log.compare("psnr")                   # every pair of trials on the same replications
+log.compare("psnr")                   # arms on the same replications, items and networks
+log.best("psnr", by=["method"])       # of each method, the arm of the best mean
 log.to_pandas()                       # one row per (trial, replication, step, metric)
 log.tensors("psld", "reconstruction") # {replication: array} that the run kept
 """
@@ -10,7 +11,7 @@ log.tensors("psld", "reconstruction") # {replication: array} that the run kept
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..comparison import LARGER_IS_BETTER, Comparison, Sample, compare_samples
+from ..comparison import Comparison
 from ..errors import BadParameter, DamagedPart, NotLogged, did_you_mean
 from ..protocol import FloatArray, IntArray
 from ..registry import lookup
 from ..specs import written
-from ..statistics import Method, mean_interval
+from ..statistics import Method
 from ..store import RunFolder
+from . import answers
+from .arms import Arm, TrialFacts, Values, arms_of, inside
 from .trials import TrainingCell, TrialCell
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NeuralLog", "TrialFacts", "cell_table", "open_log"]
 
-_BETTER = ("larger_is_better", "smaller_is_better")
+_LISTS = ("larger_is_better", "smaller_is_better", "counts", "pooled", "task")  # of the trial's class
 _CELLS = pa.schema(
     [
         ("cell", pa.string()),
@@ -46,6 +49,13 @@ _CELLS = pa.schema(
         ("seed", pa.string()),
         ("larger_is_better", pa.list_(pa.string())),
         ("smaller_is_better", pa.list_(pa.string())),
+        ("counts", pa.list_(pa.string())),
+        ("pooled", pa.list_(pa.string())),
+        ("task", pa.list_(pa.string())),
+        ("items", pa.int64()),
+        ("networks", pa.int64()),
+        ("control", pa.bool_()),
+        ("reference", pa.bool_()),
     ]
 )
 
@@ -58,45 +68,16 @@ def cell_table(cells: Sequence[TrialCell | TrainingCell]) -> pa.Table:
 def _row(cell: TrialCell | TrainingCell) -> dict[str, Any]:
     common = {"cell": cell.key, "trial": cell.label, "replications": cell.replications, "seed": str(cell.seed)}
     if isinstance(cell, TrialCell):
-        target = lookup("trial", cell.trial.name).target
-        better = {name: list(getattr(target, name, ())) for name in _BETTER}
+        target, built = lookup("trial", cell.trial.name).target, cell.trial.build()
+        said: dict[str, Any] = {name: list(getattr(target, name, ())) for name in _LISTS}
+        own = {name: getattr(built, name) for name in ("items", "networks", "control") if hasattr(target, name)}
+        said |= {"control": False, **own, "reference": cell.reference}
         parameters = json.dumps(written(cell.trial.parameters))
-        return common | {"kind": "trial", "trial_name": cell.trial.name, "parameters": parameters} | better
+        return common | {"kind": "trial", "trial_name": cell.trial.name, "parameters": parameters} | said
     training = cell.training
     parameters = json.dumps(training.parameters)
     own = {"kind": "training", "trial_name": training.recipe, "parameters": parameters}
-    return common | own | {name: [] for name in _BETTER}
-
-
-@dataclass(frozen=True)
-class TrialFacts:
-    """What is known of a cell without reading its log: one row of cells.parquet.
-
-    Attributes:
-        cell: Key.
-        kind: "trial", or "training" of a model that trials use.
-        trial: Label.
-        trial_name: Registered name.
-        parameters: Every parameter, as plain data.
-        replications: Number asked for.
-        seed: Seed of all randomness, as text (it has 64 bits).
-        seconds: Worker seconds per replication; NaN if unknown.
-        run: Run folder.
-        larger_is_better: Metrics of which more is better.
-        smaller_is_better: Metrics of which less is better.
-    """
-
-    cell: str
-    kind: str
-    trial: str
-    trial_name: str
-    parameters: dict[str, Any]
-    replications: int
-    seed: str
-    seconds: float
-    run: str
-    larger_is_better: tuple[str, ...] = ()
-    smaller_is_better: tuple[str, ...] = ()
+    return common | own | {name: [] for name in _LISTS} | {"control": False, "reference": False}
 
 
 @dataclass
@@ -138,12 +119,12 @@ class NeuralLog:
         for name, alike in named.items():
             first = alike[0].parameters
             same = {key for key in first if all(facts.parameters.get(key) == first[key] for facts in alike)}
-            if len(alike) > 1 and (common := _inside({key: first[key] for key in first if key in same})):
+            if len(alike) > 1 and (common := inside({key: first[key] for key in first if key in same})):
                 shared.append(f"{name}: {common}")
             for facts in alike:
-                inside = _inside({key: value for key, value in facts.parameters.items() if key not in same})
+                own = inside({key: value for key, value in facts.parameters.items() if key not in same})
                 titled = facts.trial.partition("(")[0] != name
-                alone = inside if inside and len(named) == 1 else f"{name}({inside})" if inside else name
+                alone = own if own and len(named) == 1 else f"{name}({own})" if own else name
                 short[facts.cell] = facts.trial if titled else alone
         if len(self.trials) < 2 or len(set(short.values())) < len(self.trials):
             return {facts.cell: facts.trial for facts in self.trials}, []
@@ -205,109 +186,116 @@ class NeuralLog:
         order = np.argsort(replications, kind="stable")
         return int(step), replications[order], values[order]
 
+    def arms(self) -> list[Arm]:
+        """Trials that differ only in the seed of their networks, put together; a plain trial is an arm by itself."""
+        return arms_of(self.trials)
+
+    def arm_values(self, arm: Arm, metric: str, at: int | None = None) -> Values:
+        """A metric of an arm at a step, by default its last; trials of it that have not logged it are left out.
+
+        Raises:
+            NotLogged: No trial of the arm has the metric, or not at that step.
+        """
+        having = [facts for facts in arm.trials if metric in self.metrics(facts)] or [arm.first]
+        read = [(facts, *self.values(facts, metric, at)) for facts in having]
+        step = max(one[1] for one in read)
+        read = [one for one in read if one[1] == step]
+        replications = np.concatenate([one[2] for one in read])
+        values = np.concatenate([one[3] for one in read])
+        if not arm.first.crossed:
+            return Values(step, replications, values)
+        known = sorted({facts.network for facts in self.trials})
+        networks = np.concatenate([np.full(len(one[2]), known.index(one[0].network)) for one in read])
+        if arm.first.networks:
+            networks = networks * arm.first.networks + replications % arm.first.networks
+        items = replications % arm.first.items if arm.first.items else replications
+        return Values(step, replications, values, items, networks)
+
     def summary(self, at: int | None = None, level: float = 0.95, method: Method = "t") -> pd.DataFrame:
-        """One row per trial and metric: its mean over replications at a step, with an interval.
+        """One row per arm and metric: its mean at a step, with an interval.
+
+        Trials that differ only in the seed of their networks are one arm. Its interval is for the mean over items and
+        networks: see `bandits.crossed`.
 
         Args:
             at: Step to summarise; by default each metric's last. Metrics that were not logged then are left out.
             level: Confidence level of the interval for the mean.
-            method: "t", "normal" or "bootstrap"; see `bandits.statistics.mean_interval`.
+            method: Of plain trials: "t", "normal" or "bootstrap"; see `bandits.statistics.mean_interval`.
 
         Returns:
-            Columns cell, trial, metric, step, replications, mean, low, high, sd, median and seconds (of a worker, per
-            replication).
+            Columns cell (of an arm, its first), trial, task, metric, step, replications, items, networks, mean, low,
+            high, sd, median, count (whether the metric counts work) and seconds (of a worker, per replication).
         """
-        import pandas as pd
-
-        found = []
-        for facts in self.trials:
-            for metric in self.metrics(facts):
-                try:
-                    step, _, values = self.values(facts, metric, at)
-                except NotLogged:
-                    continue
-                interval = mean_interval(values, level, method)
-                found.append(
-                    {
-                        "cell": facts.cell,
-                        "trial": facts.trial,
-                        "metric": metric,
-                        "step": step,
-                        "replications": len(values),
-                        "mean": float(interval.mean),
-                        "low": float(interval.low),
-                        "high": float(interval.high),
-                        "sd": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
-                        "median": float(np.median(values)),
-                        "seconds": facts.seconds,
-                    }
-                )
-        columns = ["cell", "trial", "metric", "step", "replications", "mean", "low", "high", "sd", "median", "seconds"]
-        return pd.DataFrame(found, columns=columns)
+        return answers.summary(self, at, level, method)
 
     def compare(
-        self, metric: str | None = None, at: int | None = None, *, alpha: float = 0.05, level: float = 0.95
+        self,
+        metric: str | None = None,
+        at: int | None = None,
+        *,
+        against: str | None = None,
+        alpha: float = 0.05,
+        level: float = 0.95,
     ) -> pd.DataFrame:
-        """Compare every pair of trials on the same replications: one row per metric and pair, the better trial first.
+        """Compare arms of one task with the arm that the experiment names, or every pair: one row each.
 
-        Trials of one seed are compared by the paired t test, on the replications that both have finished. p-values are
-        corrected by Holm over the pairs of one metric. Which way is better is what the trials say in
-        ``larger_is_better`` and ``smaller_is_better``; of other metrics the lower trial comes first, and none is called
-        better.
+        Plain trials of one seed are compared by the paired t test, on the replications that both have finished; arms
+        whose replications share items and networks are paired by these, too: see `bandits.crossed`. p-values are
+        corrected by Holm over the comparisons of one metric and task. Which way is better is what the trials say in
+        ``larger_is_better`` and ``smaller_is_better``; of other metrics the lower arm comes first, and none is called
+        better. Counts are not compared.
 
         Args:
-            metric: The metric, by default every one that two trials logged.
+            metric: The metric, by default every one that two arms logged.
             at: Step; by default each metric's last.
-            alpha: Largest probability of separating any equal pair of a metric.
+            against: Label of an arm, or a part of it, that the others are compared with; "all" for every pair. By
+                default what the experiment declares.
+            alpha: Largest probability of separating any equal pair of a metric and task.
             level: Confidence level of each pair's interval.
 
         Returns:
-            The fields of `bandits.comparison.Comparison`; trials are ``agent`` and ``other``, and the metric stands as
-            ``environment``, too, with ``line``, the comparison in plain words.
+            The fields of `bandits.comparison.Comparison`; arms are ``agent`` and ``other``, metric and task stand as
+            ``environment``, and ``line`` is the comparison in plain words.
 
         Raises:
-            NotLogged: No two trials have logged the metric.
+            NotLogged: No two arms of a task have logged the metric.
+            BadParameter: There is no such arm, or the metric is a count.
         """
         import pandas as pd
 
-        return pd.DataFrame([one.as_row() for one in self.comparisons(metric, at, alpha=alpha, level=level)])
+        found = self.comparisons(metric, at, against=against, alpha=alpha, level=level)
+        return pd.DataFrame([one.as_row() for one in found])
 
     def comparisons(
-        self, metric: str | None = None, at: int | None = None, *, alpha: float = 0.05, level: float = 0.95
+        self,
+        metric: str | None = None,
+        at: int | None = None,
+        *,
+        against: str | None = None,
+        alpha: float = 0.05,
+        level: float = 0.95,
     ) -> list[Comparison]:
         """What `compare` returns, as objects."""
-        logged = {facts.cell: self.metrics(facts) for facts in self.trials}
-        every = sorted(set().union(*logged.values())) if logged else []
-        if metric is not None and metric not in every:
-            raise NotLogged(f"no trial has the metric '{metric}'.{did_you_mean(metric, every)} There are: {every}")
-        found: list[Comparison] = []
-        for one in every if metric is None else [metric]:
-            having = [facts for facts in self.trials if one in logged[facts.cell]]
-            if len(having) < 2:
-                continue
-            at_steps, samples = [], []
-            for facts in having:
-                step, replications, values = self.values(facts, one, at)
-                at_steps.append(step)
-                samples.append(Sample(facts.trial, facts.seed, replications, values))
-            more = one in LARGER_IS_BETTER or any(one in facts.larger_is_better for facts in having)
-            less = any(one in facts.smaller_is_better for facts in having)
-            last = max(at_steps)
-            found += compare_samples(
-                one,
-                samples,
-                t=last,
-                horizon=last,
-                column=one,
-                alpha=alpha,
-                level=level,
-                larger_is_better=more,
-                when=f"step {last}" if len(set(at_steps)) == 1 else "the last step",
-                judged=more or less,
-            )
-        if not found:
-            raise NotLogged("nothing to compare: no metric was logged by two trials")
-        return found
+        return answers.comparisons(self, metric, at, against, alpha, level)
+
+    def best(self, metric: str, by: Sequence[str] = (), at: int | None = None) -> pd.DataFrame:
+        """Of the arms of a task that agree in some parameters, the one with the best mean: how weights are chosen.
+
+        The best of many means is too good: judge it on other data than it was chosen by.
+
+        Args:
+            metric: What to choose by; the trials say which way is better.
+            by: Parameters in which arms must agree, such as ["method", "steps"].
+            at: Step; by default the last.
+
+        Returns:
+            Rows of `summary`, with ``candidates``, how many there were.
+
+        Raises:
+            NotLogged: No trial has the metric.
+            BadParameter: No trial has such a parameter, or nobody says which way is better.
+        """
+        return answers.best(self, metric, by, at)
 
     def select(self, trials: Sequence[str] | None = None) -> NeuralLog:
         """Only some trials, by label or name.
@@ -371,17 +359,6 @@ class NeuralLog:
         return why_empty(self.folders)
 
 
-def _inside(parameters: Mapping[str, Any]) -> str:
-    """Parameters as words; those of a mapping stand for themselves, and what is None is left out."""
-    said = []
-    for name, value in parameters.items():
-        if isinstance(value, Mapping):
-            said += [f"{key}={one}" for key, one in value.items()]
-        elif value is not None:
-            said.append(f"{name}={value}")
-    return ", ".join(said)
-
-
 def open_log(folders: Sequence[RunFolder], skip_damaged: bool = False) -> NeuralLog:
     """Open neural runs as one log."""
     cells = []
@@ -391,6 +368,7 @@ def open_log(folders: Sequence[RunFolder], skip_damaged: bool = False) -> Neural
             spent = timing.get(row["cell"], {})
             seconds = spent["seconds"] / spent["replications"] if spent.get("replications") else float("nan")
             row["parameters"] = json.loads(row["parameters"])
-            row.update({name: tuple(row.get(name) or ()) for name in _BETTER})
+            row.update({name: tuple(row.get(name) or ()) for name in _LISTS})
+            row.update({name: bool(row.get(name)) for name in ("control", "reference")})
             cells.append(TrialFacts(**row, seconds=seconds, run=folder.place))
     return NeuralLog(cells, list(folders), skip_damaged)

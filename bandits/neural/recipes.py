@@ -31,9 +31,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import BadParameter
+from . import networks
 from .classifier import Classifying
 from .data import load_digits
-from .networks import VAE, Autoencoder, EpsMLP, EpsSeries, EpsUNet, frequencies, mlp, time_features
+from .networks import VAE, Autoencoder, EpsMLP, EpsSeries, EpsUNet
 from .noise import Noise
 from .recipe_settings import SETTINGS, settings_of
 from .schedule import Schedule, ddim_step, linear, scaled_linear, tweedie
@@ -99,7 +100,7 @@ class _Codec:
 
     name: str = "ae16"
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS["ae16"])
-    uses: tuple[Any, ...] = (Autoencoder, mlp, load_digits)
+    uses: tuple[Any, ...] = (networks, load_digits)
 
     def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
         return load_digits().train
@@ -131,7 +132,7 @@ class _VAE(_Codec):
 
     name: str = "vae16"
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS["vae16"])
-    uses: tuple[Any, ...] = (VAE, Autoencoder, mlp, load_digits)
+    uses: tuple[Any, ...] = (networks, load_digits)
 
     def build(self, settings: Mapping[str, Any], data: Tensor) -> nn.Module:
         return VAE(tuple(data.shape[1:]), settings["latent"], settings["width"], settings["depth"])
@@ -151,9 +152,7 @@ class _Eps:
 
     name: str
     settings: Mapping[str, Any]
-    uses: tuple[Any, ...] = (
-        EpsMLP, EpsSeries, EpsUNet, mlp, time_features, frequencies, alphas_of, linear, scaled_linear, load_digits,
-    )  # fmt: skip  # a list of names
+    uses: tuple[Any, ...] = (networks, alphas_of, linear, scaled_linear, load_digits)
 
     def data(self, settings: Mapping[str, Any], seed: int) -> Tensor:
         if "series" in settings:

@@ -78,7 +78,8 @@ class Recipe(Protocol):
         name: What `Training.recipe` calls it.
         settings: Every setting with its value, among them ``steps``, ``batch``, ``rate`` and ``average`` (decay of
             the average of the weights; 0 keeps the last ones).
-        uses: Functions and classes outside the recipe whose code decides what comes out.
+        uses: Functions, classes and modules outside the recipe whose code decides what comes out. A class does not
+            bring those that it is made of.
     """
 
     name: str

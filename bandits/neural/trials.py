@@ -52,6 +52,17 @@ class Trial(Protocol):
 
     - ``larger_is_better`` and ``smaller_is_better``: metrics of which more, or less, is better. ``psnr``, ``ssim`` and
       ``accuracy`` need not be named; of metrics that nobody names, no trial is called better than another.
+    - ``counts``: metrics that count work, such as calls of a network. They are printed, and never tested.
+    - ``pooled``: parameters that only choose among networks, such as ``("model_seed",)``. Trials that differ in nothing
+      else are one *arm*, and networks a source of error.
+    - ``task``: parameters that say what is asked, such as ``("operator",)``. Only arms of one task are compared.
+
+    as attributes of the class, or properties of it where they depend on parameters:
+
+    - ``items``: replication r is about item r mod ``items``, such as a test image. Without it each replication is about
+      one of its own; intervals are over items (`bandits.crossed`).
+    - ``networks``: replication r uses network r mod ``networks``, where one trial has several.
+    - ``control``: whether the trial is there as a bound or a floor and not as a contender; figures mark it.
 
     - ``where``: parameters that say where something lies, each with the parameter that says what it is, such as
       ``{"model": "weights"}``: where the latter is given, the former is no part of a cell's key.
@@ -148,12 +159,14 @@ class TrialCell:
         seed: Seed of all randomness.
         replications: Number of replications R. Not part of the key: a longer run continues a shorter one.
         keep: Replications below this number have their tensors kept.
+        reference: Whether the others of its task are compared with it. No part of the key.
     """
 
     trial: Spec
     seed: int
     replications: int
     keep: int = 0
+    reference: bool = False
 
     @property
     def label(self) -> str:
@@ -209,6 +222,7 @@ class NeuralExperiment:
         seed: Seed of all randomness; replication r uses (seed, r).
         smoke: What the small version replaces: fields, and parameters as ``name.parameter`` or ``*.parameter``.
         keep: Tensors of replications below this number are kept for the report.
+        against: Of each task one of the trials, which the others are compared with; without it every pair is.
         summary: One line that says what it shows.
         pretrained: What ``--model`` runs instead: trials with the parameters ``model`` and ``weights``, for `on`.
     """
@@ -220,6 +234,7 @@ class NeuralExperiment:
     seed: int = 0
     smoke: Mapping[str, Any] = field(default_factory=dict)
     keep: int = 8
+    against: Sequence[Spec] = ()
     summary: str = ""
     pretrained: NeuralExperiment | None = None
 
@@ -236,6 +251,7 @@ class NeuralExperiment:
             replications=whole("replications", self.replications, 1, MAX_REPLICATIONS),
             seed=whole("seed", self.seed, 0, 2**64 - 1),
             keep=whole("keep", self.keep, 0, MAX_REPLICATIONS),
+            against=declared("trial", self.against, self.name) if self.against else (),
         )
 
     def replace(self, **changes: Any) -> NeuralExperiment:
@@ -279,11 +295,15 @@ class NeuralExperiment:
             raise BadParameter(f"no trial of this experiment is called '{name}'.{did_you_mean(name, names)}")
         if not meant:
             raise BadParameter(f"no trial of this experiment has the parameter '{parameter}'")
-        trials = []
-        for spec in self.trials:
-            changed = [spec.with_parameters(**{parameter: value}) for value in values]
-            trials += changed if spec.name in meant else [spec]
-        return self.replace(trials=trials)
+
+        def changed(specs: Sequence[Spec]) -> list[Spec]:
+            return [
+                one
+                for spec in specs
+                for one in ([spec.with_parameters(**{parameter: v}) for v in values] if spec.name in meant else [spec])
+            ]
+
+        return self.replace(trials=changed(self.trials), against=changed(self.against) if len(values) == 1 else ())
 
     def on(self, model: str, weights: str) -> NeuralExperiment:
         """Return a copy whose trials use the pre-trained model at this place, with this digest.
@@ -311,6 +331,7 @@ class NeuralExperiment:
         Raises:
             UsageError: A name or a parameter is wrong, or a trial is declared twice.
         """
+        references = {TrialCell(spec, self.seed, 1).key for spec in self.against}
         cells: dict[str, TrialCell] = {}
         trainings: dict[str, TrainingCell] = {}
         for spec in self.trials:
@@ -320,6 +341,7 @@ class NeuralExperiment:
             if hasattr(built, "check"):
                 built.check()
             cell = TrialCell(spec, self.seed, self.replications, self.keep)
+            cell = dataclasses.replace(cell, reference=cell.key in references)
             trainings |= {training.key: training for training in cell.trainings}
             if cell.key in cells:
                 raise BadParameter(f"{cell.label} is declared twice: remove one, or change a parameter")
@@ -377,13 +399,17 @@ class NeuralExperiment:
             "replications": self.replications,
             "seed": self.seed,
             "keep": self.keep,
+            "against": [spec.as_json() for spec in self.against],
         }
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> NeuralExperiment:
         """Read back what `as_json` wrote."""
         fields = {name: data[name] for name in ("name", "summary", "replications", "seed", "keep")}
-        return NeuralExperiment(**fields, trials=[Spec.from_json("trial", spec) for spec in data["trials"]])
+        trials, against = (
+            [Spec.from_json("trial", spec) for spec in data.get(name, ())] for name in ("trials", "against")
+        )
+        return NeuralExperiment(**fields, trials=trials, against=against)
 
     def main(self) -> None:
         """Run from the command line, with the options of ``bandits run``: for ``if __name__ == "__main__":``."""
@@ -392,7 +418,7 @@ class NeuralExperiment:
         main_of_experiment(self)
 
 
-_SMOKED = ("replications", "trials", "seed", "keep")
+_SMOKED = ("replications", "trials", "seed", "keep", "against")
 
 
 def key_of(identity: Mapping[str, Any]) -> str:

@@ -187,7 +187,7 @@ def _sequential(opened: Log) -> list[str]:
     ]
 
 
-def drawings(figures: Mapping[str, str], lacking: Sequence[str]) -> list[str]:
+def drawings(figures: Mapping[str, str], lacking: Sequence[str], title: str = "More figures") -> list[str]:
     """Figures that the script does not draw, as images: in an image, nothing runs and no style leaks."""
     parts, spent = [], 0
     for kind, svg in figures.items():
@@ -203,7 +203,7 @@ def drawings(figures: Mapping[str, str], lacking: Sequence[str]) -> list[str]:
             f'<img alt="{alt}" src="data:image/svg+xml;base64,{source}"></figure>'
         )
     parts += [f"<p class=note>{escape(line)}</p>" for line in lacking]
-    return ["<section><h2>More figures</h2>", *parts, "</section>"] if parts else []
+    return [f"<section><h2>{escape(title)}</h2>", *parts, "</section>"] if parts else []
 
 
 def again(facts: Mapping[str, Any], place: str) -> list[str]:

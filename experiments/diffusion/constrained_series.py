@@ -87,6 +87,13 @@ class ConstrainedSeries:
     gpus = 0.25
     at_once = 8
     pilot: ClassVar = {"samples": 4}
+    counts: ClassVar = ("forward", "backward")
+    task: ClassVar = ("series", "prior", "models", "train_steps", "samples", "many", "split")
+
+    @property
+    def networks(self) -> int | None:
+        """Networks that replications take in turn."""
+        return self.models if self.prior == "ts_eps" else None
 
     def __init__(
         self,

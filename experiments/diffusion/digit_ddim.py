@@ -38,6 +38,8 @@ class DigitDDIM:
     gpus: ClassVar = 0.25
     pilot: ClassVar = {"steps": 2}
     smaller_is_better: ClassVar = ("nearest",)
+    counts: ClassVar = ("nfe_forward",)
+    pooled: ClassVar = ("model_seed",)
 
     def __init__(
         self,

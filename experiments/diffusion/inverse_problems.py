@@ -12,10 +12,10 @@ been run on real weights here.
 
 from __future__ import annotations
 
+from bandits.experiments.diffusion.photographs import LATENT, on_photographs
+
 from bandits import NeuralExperiment, register_experiment, trial
 from bandits.specs import Spec
-
-from .photographs import LATENT, on_photographs
 
 __all__ = ["EXPERIMENT"]
 

@@ -72,6 +72,7 @@ class RestorePhotographs(Restore):
     pilot: ClassVar = {"steps": 1}
     methods: ClassVar[Sequence[str]] = LATENT
     where: ClassVar = {"model": "weights"}
+    task: ClassVar = ("operator", "sigma_y", "size", "factor")
 
     def __init__(
         self,
@@ -104,6 +105,13 @@ class RestorePhotographs(Restore):
             raise ValueError("model is the folder of a Stable Diffusion pipeline: give it with --model")
         self.model, self.weights, self.size, self.factor = model, weights, size, factor
         self.prompt, self.scale, self.dtype, self.checkpointing = prompt, scale, dtype, checkpointing
+
+    @property
+    def items(self) -> int:
+        """Photographs: replication r takes photograph r of them, with a mask and a start of its own."""
+        from bandits.neural.data import PHOTOGRAPHS
+
+        return len(PHOTOGRAPHS)
 
     def check(self) -> None:
         """Refuse a pipeline that is missing, cannot be used, or is another; a size or steps that do not fit it."""

@@ -65,6 +65,14 @@ class Restore:
     larger_is_better: ClassVar = ("classifier_agreement", "truth_agreement")
     pilot: ClassVar = {"steps": 4}
     methods: ClassVar[Sequence[str]] = tuple(name for name in TAKES if name != "exact")
+    smaller_is_better: ClassVar = ("observed_mse", "hidden_mse", "energy_distance", "mean_error")
+    counts: ClassVar = ("nfe_forward", "nfe_backward")
+    task: ClassVar = ("operator", "sigma_y", "part", "training")
+
+    @property
+    def control(self) -> bool:
+        """Whether it is a floor or a bound."""
+        return self.method in ("zero_fill", "codec_ceiling", "exact")
 
     def __init__(
         self, method: str, operator: str, sigma_y: float, steps: int, options: Mapping[str, Any] | None
@@ -129,6 +137,8 @@ class RestoreDigits(Restore):
         training: Share of the recipes' training steps; less than 1 makes poor networks fast.
     """
 
+    pooled: ClassVar = ("model_seed",)
+
     def __init__(
         self,
         *,
@@ -147,6 +157,11 @@ class RestoreDigits(Restore):
         at_least("model_seed", model_seed, 0)
         share("training", training, "the recipes' steps")
         self.part, self.model_seed, self.training = part, model_seed, training
+
+    @property
+    def items(self) -> int:
+        """Images of the part: replication r takes image r of them, with a mask and a start of its own."""
+        return {"test": 200, "validation": 97}[self.part]
 
     def needs(self) -> Sequence[Training]:
         """The codec and the noise model of the method, and the classifier that judges what comes out."""

@@ -2,6 +2,12 @@
 
 The start (Gaussian, or forward from the measurement), the inner steps, and the second-order trace with its mode, weight
 and size, on random and box inpainting; eta = 0 has the inner steps alone, PSLD with 1000 steps spends more than all.
+These have the measurement's weight omega = 1; beside them stand PSLD, the first-order control from either start, the
+inner steps alone, and STSL with weights chosen on validation images (`restoration_tuning`: twelve candidates each).
+The reference is the inner steps alone, so tuned: what STSL adds to it is the trace.
+
+Three networks for every arm, each on 200 test images with three masks and starts; intervals and differences are over
+images and networks (`bandits.crossed`).
 
 The smoke size tries the machinery, not the methods: one network of a quarter of the training, 64 images, 10 steps of
 STSL and 50 of PSLD; a minute of CPU time with training.
@@ -15,10 +21,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bandits import NeuralExperiment, register_experiment, trial
-from bandits.specs import Spec
+from bandits.experiments.diffusion.photographs import on_photographs
+from bandits.experiments.diffusion.tuned_weights import digits, tuned
 
-from .photographs import on_photographs
+from bandits import NeuralExperiment, register_experiment
+from bandits.specs import Spec
 
 __all__ = ["EXPERIMENT"]
 
@@ -44,14 +51,20 @@ def arms(steps: int, long: int) -> list[dict[str, Any]]:
     ]
 
 
-def trials(seeds: int, steps: int, long: int, training: float = 1.0) -> list[Spec]:
-    """Every arm on both tasks, with so many networks."""
-    return [
-        trial("restore_digits", operator=operator, model_seed=seed, training=training, **arm)
-        for operator in OPERATORS
-        for seed in range(seeds)
-        for arm in arms(steps, long)
-    ]
+METHODS = ("psld", "stsl_biased", "stsl")
+
+
+INNER_ALONE: dict[str, Any] = {"method": "stsl", "options": {"start_from": "ddim_forward", "eta": 0.0}}
+
+
+def every(operator: str) -> list[dict[str, Any]]:
+    """All arms of the full size: PSLD tuned with 1000 steps only."""
+    return arms(50, 1000) + [arm for arm in tuned(operator, *METHODS) if (arm["method"], arm["steps"]) != ("psld", 200)]
+
+
+def reference(operator: str) -> dict[str, Any]:
+    """The inner steps without the trace, tuned."""
+    return next(arm for arm in tuned(operator, "stsl") if arm["options"].get("eta") == 0.0)
 
 
 def on_a_pipeline(steps: int, long: int) -> list[Spec]:
@@ -92,10 +105,15 @@ EXPERIMENT = register_experiment(
         name="stsl",
         pretrained=PHOTOGRAPHS,
         summary="STSL on inpainting of digits: the start, the inner steps and the trace, each by itself.",
-        trials=trials(seeds=3, steps=50, long=1000),
+        trials=[one for op in OPERATORS for one in digits(every(op), op, 3)],
         replications=600,  # each of the 200 test images with three masks and starts
         seed=6,
-        smoke={"replications": 64, "trials": trials(seeds=1, steps=10, long=50, training=0.25)},
+        against=[digits([reference(op)], op, 1)[0] for op in OPERATORS],
+        smoke={
+            "replications": 64,
+            "trials": [one for op in OPERATORS for one in digits(arms(10, 50), op, 1, training=0.25)],
+            "against": [digits([INNER_ALONE | {"steps": 10}], op, 1, training=0.25)[0] for op in OPERATORS],
+        },
     )
 )
 

@@ -45,6 +45,7 @@ class MetaLoraDigits:
 
     gpus: ClassVar = 0.5
     at_once: ClassVar = 10
+    task: ClassVar = ("suite", "tasks", "shots", "rank")
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class MetaLoraLinear:
     """
 
     at_once: ClassVar = 64
+    task: ClassVar = ("d", "k", "tasks", "samples", "new_samples", "noise_std")
 
     def __init__(
         self,

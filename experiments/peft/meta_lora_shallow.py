@@ -32,6 +32,7 @@ class MetaLoraShallow:
 
     gpus: ClassVar = 0.25
     at_once: ClassVar = 16
+    task: ClassVar = ("d", "k", "tasks", "samples", "new_samples", "noise_std")
 
     def __init__(
         self,

@@ -15,11 +15,15 @@ from bandits.experiments.diffusion.latent_dps import latent_dps
 from bandits.experiments.diffusion.psld_study import EXPERIMENT as PSLD
 from bandits.experiments.diffusion.restoration import Chains, operator_of
 from bandits.experiments.diffusion.restoration_trials import RestoreDigits, RestoreMixture
+from bandits.experiments.diffusion.restoration_tuning import CANDIDATES
+from bandits.experiments.diffusion.restoration_tuning import EXPERIMENT as TUNING
 from bandits.experiments.diffusion.stsl_study import EXPERIMENT as STSL
+from bandits.experiments.diffusion.tuned_weights import TUNED
 from neural_models import noise
 
 from bandits.neural.analytic import GMMEps
 from bandits.neural.batch import Batch
+from bandits.neural.data import load_digits
 from bandits.neural.image_metrics import energy_distance, psnr, seen_and_hidden_error, ssim
 from bandits.neural.operators import measure
 from bandits.neural.schedule import scaled_linear
@@ -231,7 +235,7 @@ def test_trials_refuse_what_they_cannot_do(trial, parameters, message):
         trial(**parameters)
 
 
-@pytest.mark.parametrize("experiment", [ALL_METHODS, PSLD, STSL], ids=lambda experiment: experiment.name)
+@pytest.mark.parametrize("experiment", [ALL_METHODS, PSLD, STSL, TUNING], ids=lambda experiment: experiment.name)
 def test_experiments_hold_in_both_sizes(experiment):
     full, small = experiment.cells(), experiment.smoked().cells()
     assert len(full) >= len(small) > 10
@@ -246,3 +250,30 @@ def test_every_method_meets_every_operator_on_both_kinds_of_data():
     }
     for name, control in (("restore_mixture", "exact"), ("restore_digits", "codec_ceiling")):
         assert {(name, method, operator) for method in (control, *METHODS) for operator in OPERATORS} <= found
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_items_are_the_images_of_the_part(part):
+    assert RestoreDigits(part=part).items == len(getattr(load_digits(), part))
+
+
+def test_every_method_has_as_many_candidates_and_only_validation_images_choose():
+    assert {len(grid) for *_, grid in CANDIDATES} == {12}
+    assert {cell.trial.parameters["part"] for cell in TUNING.cells()} == {"validation"}
+    assert {cell.trial.parameters["part"] for cell in (*PSLD.cells(), *STSL.cells())} == {"test"}
+
+
+@pytest.mark.parametrize("operator", ["random", "box"])
+def test_tuned_weights_are_candidates_of_their_method(operator):
+    grids = [(method, steps, dict(fixed), list(grid)) for method, steps, fixed, grid in CANDIDATES]
+    assert [(method, steps, fixed) for method, steps, fixed, _ in TUNED[operator]] == [one[:3] for one in grids]
+    for (*_, weights), (*_, grid) in zip(TUNED[operator], grids, strict=True):
+        assert weights in grid
+
+
+@pytest.mark.parametrize("experiment", [PSLD, STSL], ids=lambda experiment: experiment.name)
+def test_studies_compare_with_one_arm_of_each_task_in_both_sizes(experiment):
+    for size in (experiment, experiment.smoked()):
+        assert [cell.trial.parameters["operator"] for cell in size.cells() if cell.reference] == ["random", "box"]
+    seeds = {cell.trial.parameters["model_seed"] for cell in experiment.cells()}
+    assert seeds == {0, 1, 2}

@@ -149,6 +149,17 @@ def test_documentation_and_comments_are_not_in_the_key(tmp_path):
     assert load('def f(x):\n    """Old."""\n    return x + 2\n', "three") != one
 
 
+def test_the_blocks_of_a_network_are_in_the_key():
+    """A class does not bring those that it is made of: a change in one of them must not find the old weights."""
+    from bandits.neural import networks, recipes
+
+    for recipe in recipes.RECIPES.values():
+        assert networks in recipe.uses
+    source = training._code(networks)
+    assert all(name in source for name in ("class _Block", "class _SeriesBlock", "def time_features"))
+    assert "residual convolutions over time" not in source, "documentation is no part of it"
+
+
 class Slope:
     """One weight that Adam lowers by its rate at every step."""
 
