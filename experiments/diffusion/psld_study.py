@@ -44,9 +44,6 @@ def arms(steps: int, long: int) -> list[dict[str, Any]]:
     ]
 
 
-METHODS = ("dps", "latent_dps", "gml_dps", "psld")
-
-
 def on_a_pipeline(steps: int) -> list[Spec]:
     """The arms of photographs on both tasks."""
     return [
