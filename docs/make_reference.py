@@ -182,9 +182,32 @@ def sizes(experiment: Any) -> str:
     return "\n".join(["| | full | `--smoke` |", "|---|---|---|", *lines])
 
 
+MANY = 12  # labels that a cell of a table may hold
+
+
 def labels(specs: Sequence[Spec]) -> str:
-    """Labels of agents, environments or trials."""
-    return f"{len(specs)}: " + ", ".join(f"`{escaped(spec.label)}`" for spec in specs)
+    """Labels of agents, environments or trials; of many, the values that each name's parameters take."""
+    if len(specs) <= MANY:
+        return f"{len(specs)}: " + ", ".join(f"`{escaped(spec.label)}`" for spec in specs)
+    names = dict.fromkeys(spec.name for spec in specs)
+    return f"{len(specs)}: " + "; ".join(taken(name, [s for s in specs if s.name == name]) for name in names)
+
+
+def taken(name: str, specs: Sequence[Spec]) -> str:
+    """Of so many specs of one name, the values that each parameter takes, in order of appearance."""
+    found: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        for parameter, value in spec.parameters.items():
+            found.setdefault(parameter, {})[parameter_text(value)] = None
+    inside = "; ".join(f"{parameter} {', '.join(values)}" for parameter, values in found.items())
+    return f"{len(specs)} of `{name}` with {escaped(inside)}" if inside else f"{len(specs)} of `{name}`"
+
+
+def parameter_text(value: Any) -> str:
+    """A parameter's value as a table shows it: a mapping as ``omega=1.0 gamma=0.1``."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={inner}" for name, inner in value.items())
+    return str(value)
 
 
 # --- Python
