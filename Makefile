@@ -35,7 +35,7 @@ unit: $(READY_DEV)
 	@echo "== tests =="
 	$(BIN)/python -m pytest
 
-reproduce: $(READY_DEV)  ## run the long experiments (an hour or two on two cores)
+reproduce: $(READY_DEV)  ## run the long experiments (some hours on two cores)
 	$(BIN)/bandits run chapelle_li --report
 	$(BIN)/bandits run nonstationary --report
 	$(BIN)/bandits run collaborative --report
@@ -47,6 +47,7 @@ reproduce: $(READY_DEV)  ## run the long experiments (an hour or two on two core
 	$(BIN)/bandits run learning_to_relax --report
 	$(BIN)/bandits run heat_equation --report
 	$(BIN)/bandits run misspecified_linear --report
+	for study in meta_lora psld stsl inverse_problems cps; do $(BIN)/bandits run $$study --full --report || exit 1; done
 
 bench: $(READY)  ## nanoseconds per run-step beside the floor, on this machine
 	$(BIN)/bandits bench
