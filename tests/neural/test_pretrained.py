@@ -216,12 +216,12 @@ def test_a_model_that_is_not_there_or_not_asked_for_is_refused(bandits, tmp_path
     ("setting", "says"),
     [
         ("size=15", "size must be a multiple of 2, as the pipeline's VAE has it, got 15"),
-        ("size=-2", "size must be a whole number of at least 0, got -2"),
+        ("size=-2", "size must be a whole number from 0 to 4,096, got -2"),
         ("dtype=float16", "float16 overflows in gradients through the VAE: dtype is bfloat16 or float32"),
         ("dtype=int8", "dtype must be one of float32, bfloat16, got 'int8'"),
         ("weights=0000", "is another than the run's: its digest is"),
-        ("method=dps", "method is one of zero_fill, codec_ceiling, latent_dps"),
-        ("factor=1", "factor must be a whole number of at least 2, got 1"),
+        ("method=dps", "method must be one of zero_fill, codec_ceiling, latent_dps"),
+        ("factor=1", "factor must be a whole number from 2 to 4,096, got 1"),
     ],
 )
 def test_settings_that_do_not_fit_the_pipeline_are_refused(bandits, pipeline, tmp_path, setting, says):
