@@ -236,11 +236,13 @@ def parameter(arm: Arm) -> dict[str, Any]:
 
 
 def inside(parameters: Mapping[str, Any]) -> str:
-    """Parameters as words; those of a mapping stand for themselves, and what is None is left out."""
+    """Parameters as words; those of a mapping stand for themselves, a method's name too, and None is left out."""
     said = []
     for name, value in parameters.items():
         if isinstance(value, Mapping):
             said += [f"{key}={one}" for key, one in value.items()]
+        elif name == "method" and value is not None:
+            said.append(str(value))
         elif value is not None:
             said.append(f"{name}={value}")
     return ", ".join(said)

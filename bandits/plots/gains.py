@@ -60,7 +60,7 @@ def draw_gains(opened: NeuralLog) -> Figure:
             order = [arm.label for arm in arms if arm.task == task and arm.label in gains]
             _draw(axes[i, j], [(one, gains[one], (task, one) in controls) for one in order])
             axes[i, j].set_title(plain_text(task) if task else "", fontsize=9)
-            axes[i, j].set_xlabel(wrapped(f"{metric}: better than {reference} by", 70), fontsize=8)
+            axes[i, j].set_xlabel(wrapped(f"{metric}: better than {reference} by", 56), fontsize=8)
     return figure
 
 

@@ -9,6 +9,25 @@ Three networks for every arm, each on 200 test images with three masks and start
 images and networks (`bandits.crossed`), not over replications: three networks say little of other networks, and a
 difference that they disagree about is not separated.
 
+What came out (PSNR in dB with 95 % intervals, random and box inpainting; best of twelve weights unless said):
+
+    zero fill                         10.66 [10.57, 10.76]    14.27 [14.17, 14.36]
+    DPS on pixels, 200 steps          15.46 [15.15, 15.78]    15.18 [14.91, 15.49]
+    latent DPS, 200                   14.86 [14.31, 15.42]    14.02 [13.71, 14.33]
+    GML-DPS, 200                      16.09 [15.65, 16.51]    14.60 [13.95, 15.33]
+    PSLD, 200                         15.46 [15.22, 15.72]    14.39 [13.98, 14.85]
+    latent DPS, 1000                  15.46 [15.13, 15.80]    15.30 [14.65, 15.91]
+    PSLD, 1000, gamma = 0.1           16.35 [16.07, 16.63]    16.05 [15.77, 16.33]
+    PSLD, 1000                        17.29 [16.97, 17.63]    16.59 [16.22, 16.99]
+    the codec's ceiling               22.47 [21.93, 23.03]    22.47 [21.93, 23.03]
+
+So gluing helps where there are steps enough: with 1000, PSLD is better than latent DPS by 1.82 [1.64, 2.00] dB on
+random masks, and on the box by 1.3 [0.6, 2.0], which Holm's correction over all pairs does not separate (p = 0.065).
+With 200 steps the mean of GML-DPS, whose term knows nothing of the measurement, is above that of PSLD on both tasks.
+Tuned weights are worth 2.2 to 3.1 dB to DPS, more than any of this: a comparison with default weights would show
+little else. On random masks a classifier knows the digit of zero fill more often (0.77) than that of latent DPS with
+200 steps (0.64 [0.57, 0.70]; PSLD with 1000: 0.83 [0.80, 0.85]).
+
 The smoke size tries the machinery, not the methods: one network of a quarter of the training, 64 images, 20 steps (and
 50 for the longer ones), default weights alone; a minute of CPU time with training.
 
