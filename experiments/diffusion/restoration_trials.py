@@ -67,7 +67,7 @@ class Restore:
     methods: ClassVar[Sequence[str]] = tuple(name for name in TAKES if name != "exact")
     smaller_is_better: ClassVar = ("observed_mse", "hidden_mse", "energy_distance", "mean_error")
     counts: ClassVar = ("nfe_forward", "nfe_backward")
-    task: ClassVar = ("operator", "sigma_y", "part", "training")
+    task: ClassVar[tuple[str, ...]] = ("operator", "sigma_y")
 
     @property
     def control(self) -> bool:
@@ -138,6 +138,7 @@ class RestoreDigits(Restore):
     """
 
     pooled: ClassVar = ("model_seed",)
+    task: ClassVar = ("operator", "sigma_y", "part", "training")
 
     def __init__(
         self,
