@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["best", "comparisons", "direction", "summary"]
 
 _COLUMNS = ["cell", "trial", "task", "metric", "step", "replications", "items", "networks", "mean", "low", "high"]
-_COLUMNS += ["sd", "median", "count", "seconds"]
+_COLUMNS += ["sd", "median", "shared", "count", "seconds"]
 
 
 def summary(log: NeuralLog, at: int | None, level: float, method: Method) -> pd.DataFrame:

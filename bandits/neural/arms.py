@@ -134,6 +134,7 @@ class Values:
             **dict(zip(("mean", "low", "high"), ends, strict=True)),
             "sd": float(self.values.std(ddof=1)) if len(self.values) > 1 else float("nan"),
             "median": float(np.median(self.values)) if len(self.values) else float("nan"),
+            "shared": self.items is not None,
         }
 
 

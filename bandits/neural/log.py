@@ -222,7 +222,8 @@ class NeuralLog:
 
         Returns:
             Columns cell (of an arm, its first), trial, task, metric, step, replications, items, networks, mean, low,
-            high, sd, median, count (whether the metric counts work) and seconds (of a worker, per replication).
+            high, sd, median, shared (whether replications share items or networks, and the interval is that of
+            `bandits.crossed`), count (whether the metric counts work) and seconds (of a worker, per replication).
         """
         return answers.summary(self, at, level, method)
 

@@ -6,6 +6,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,7 +15,9 @@ from bandits.comparison import Sample, compare_samples
 from bandits.crossed import crossed_mean
 from bandits.errors import BadParameter
 from bandits.neural import answers
+from bandits.neural.arms import Values
 from bandits.registry import Entry
+from bandits.tables import interval_note
 
 STUDY = '''
 from bandits import NeuralExperiment, register_experiment, register_trial, trial
@@ -263,3 +266,12 @@ def test_a_candidate_without_a_mean_is_not_the_best(study, monkeypatch):
     monkeypatch.setattr(answers, "summary", damaged)
     assert set(log.best("sharpness", by=["operator"])["trial"]) == {"method=thin"}
     assert log.best("sharpness", by=["operator", "method"])["mean"].isna().sum() == 4  # all of a group have none
+
+
+@pytest.mark.parametrize(("items", "says"), [(6, "over items and networks"), (None, "over replications (Student's t)")])
+def test_the_note_says_which_interval_it_is_where_every_item_is_there_once(items, says):
+    replications = np.arange(6)
+    values = Values(1, replications, replications**2.0, items and replications % items)
+    row = values.summary(0.95, "t")
+    plain = abs(row["high"] + row["low"] - 2 * row["mean"]) < 1e-9  # Student's t is as long on both sides
+    assert plain == (items is None) and says in interval_note(pd.DataFrame([row]))

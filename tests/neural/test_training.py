@@ -373,6 +373,22 @@ def test_the_table_of_settings_is_that_of_the_recipes():
         assert changed(name, settings, settings) == settings, "every default passes its own check"
 
 
+def test_a_batch_that_uses_some_of_the_weights_is_replayed(plugin, tmp_path):
+    """Replications take networks in turn, and batches of one see one network each."""
+    in_turn = TRAINED.replace('[Training("ae16", self.model_seed,', '[Training("ae16", seed,').replace(
+        '"width": 32})]', '"width": 32}) for seed in (0, 1)]'
+    )
+    load_plugin(
+        plugin(
+            in_turn.replace(
+                'batch.trained("ae16", self.model_seed,', 'batch.trained("ae16", batch.replications[0] % 2,'
+            )
+        )
+    )
+    start(NeuralExperiment(name="in_turn", trials=[trial("reconstruct")], replications=3), tmp_path / "run", batch=1)
+    assert all(finding.ok for finding in verify(tmp_path / "run"))
+
+
 def test_other_weights_are_found_out(experiment, tmp_path, cache, monkeypatch):
     start(experiment, tmp_path / "run")
     assert all(finding.ok for finding in verify(tmp_path / "run"))
