@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -19,6 +19,7 @@ from .crossed import crossed_mean
 from .protocol import FloatArray, IntArray
 from .significance import TestResult, gaps, holm, independent_test, paired_test, replications_needed
 from .statistics import check_level
+from .words import count
 
 __all__ = [
     "LARGER_IS_BETTER",
@@ -45,15 +46,34 @@ class Sample:
         noise: Samples of one noise share it, replication by replication.
         replications: Numbers of the finished replications, increasing, (R,).
         values: What is compared, (R,).
-        crossed: Of values that items and networks share: which item and which network each is of, (R,) both. A
-            replication then counts once for each network.
+        crossed: Of values that items and networks share: which item each is of, (R,), and which network, (R,), or None
+            where there is no network. A replication counts once for each network.
     """
 
     agent: str
     noise: str
     replications: IntArray
     values: FloatArray
-    crossed: tuple[IntArray, IntArray] | None = None
+    crossed: tuple[IntArray, IntArray | None] | None = None
+
+    @property
+    def networks(self) -> IntArray | None:
+        """Which network each value is of; None where there is none."""
+        return None if self.crossed is None else self.crossed[1]
+
+    def for_each(self, networks: IntArray | None) -> Sample:
+        """The same, its values there for each network of another, where it has none of its own."""
+        if self.networks is not None:
+            return self
+        items = self.replications if self.crossed is None else self.crossed[0]
+        numbers = np.zeros(1, dtype=np.int64) if networks is None else np.unique(networks)
+        n = len(numbers)
+        return replace(
+            self,
+            replications=np.tile(self.replications, n),
+            values=np.tile(self.values, n),
+            crossed=(np.tile(items, n), np.repeat(numbers, len(self.replications))),
+        )
 
 
 @dataclass(frozen=True)
@@ -243,7 +263,7 @@ def gains_over(pairs: Sequence[Comparison], reference: str) -> dict[str, Gain]:
 
 def _test(a: Sample, b: Sample, level: float, sign: float) -> tuple[TestResult, str | None]:
     """The test that fits the two, and what was paired, in words, where it is not replications."""
-    if a.crossed is not None and b.crossed is not None:
+    if a.crossed is not None or b.crossed is not None:
         return _crossed_test(a, b, level, sign)
     if a.noise != b.noise:
         return independent_test(sign * a.values, sign * b.values, level), None
@@ -252,17 +272,22 @@ def _test(a: Sample, b: Sample, level: float, sign: float) -> tuple[TestResult, 
 
 
 def _crossed_test(a: Sample, b: Sample, level: float, sign: float) -> tuple[TestResult, str]:
-    """Paired by replication, and so by item, and by network; agents of different noise still share the last two."""
-    assert a.crossed is not None and b.crossed is not None
-    (items, networks), (_, others) = a.crossed, b.crossed
-    keys = (networks << 32) + a.replications, (others << 32) + b.replications
+    """Paired by replication, and so by item, and by network; agents of different noise still share the last two.
+
+    An agent without networks is paired with every network of the other.
+    """
+    tells = a.crossed is not None  # which items there are; one of the two does
+    a, b = a.for_each(b.networks), b.for_each(a.networks)
+    assert a.crossed is not None and b.crossed is not None and a.networks is not None and b.networks is not None
+    keys = (a.networks << 32) + a.replications, (b.networks << 32) + b.replications
     _, in_a, in_b = np.intersect1d(*keys, assume_unique=True, return_indices=True)
     gap = gaps(sign * a.values[in_a], sign * b.values[in_b])
-    found = crossed_mean(gap, items[in_a], networks[in_a], level)
+    items = a.crossed[0][in_a] if tells else b.crossed[0][in_b]
+    found = crossed_mean(gap, items, a.networks[in_a], level)
     effect = found.mean / found.sd if found.sd else math.copysign(math.inf, found.mean) if found.mean else 0.0
     result = TestResult(found.mean, found.low, found.high, effect, found.p, found.sd, found.values)
-    of = f"{whole(found.items)} items, {found.networks} network{'' if found.networks == 1 else 's'}"
-    return result, f"{whole(found.values)} pairs ({of})"
+    of = f"{count(found.items, 'item')}, {count(found.networks, 'network')}"
+    return result, f"{count(found.values, 'pair')} ({of})"
 
 
 def _turned(found: TestResult) -> TestResult:

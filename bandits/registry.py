@@ -142,6 +142,9 @@ def _register(kind: Kind, name: str, source: str) -> Callable[[T], T]:
 
 def _may_replace(kind: Kind, old: str, new: str) -> bool:
     """Whether two modules are one file: loaded again, run as a script, or a plug-in that was edited."""
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in (old, new)]
+    if None not in files and Path(str(files[0])).resolve() == Path(str(files[1])).resolve():
+        return True
     if kind != "experiment" and old.startswith("bandits.") != new.startswith("bandits."):
         return False
     scripts = {"__main__", "__mp_main__"}

@@ -130,7 +130,7 @@ def count_text(count: float) -> str:
 
 def interval_note(summary: pd.DataFrame) -> str:
     """What the intervals of a neural run are for."""
-    if not ((summary["networks"] > 1) | (summary["items"] < summary["replications"])).any():
+    if not summary["shared"].any():
         return "Intervals are for the mean over replications (Student's t)."
     most = int(summary["networks"].max())
     return (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..comparison import LARGER_IS_BETTER, Comparison, compare_samples
 from ..errors import BadParameter, NotLogged, did_you_mean
 from ..statistics import Method
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["best", "comparisons", "direction", "summary"]
 
 _COLUMNS = ["cell", "trial", "task", "metric", "step", "replications", "items", "networks", "mean", "low", "high"]
-_COLUMNS += ["sd", "median", "count", "seconds"]
+_COLUMNS += ["sd", "median", "shared", "count", "seconds"]
 
 
 def summary(log: NeuralLog, at: int | None, level: float, method: Method) -> pd.DataFrame:
@@ -98,7 +100,8 @@ def best(log: NeuralLog, metric: str, by: Sequence[str], at: int | None) -> pd.D
     table = summary(log, at, 0.95, "t")
     table = table[table["metric"] == metric].reset_index(drop=True)
     agree = {arm.first.cell: str([arm.first.asked, *(parameter(arm).get(name) for name in by)]) for arm in arms}
-    groups = table.groupby(table["cell"].map(agree), sort=False)["mean"]
+    means = table["mean"].fillna(-np.inf if better == "larger" else np.inf)  # NaN is no better than any number
+    groups = means.groupby(table["cell"].map(agree), sort=False)
     rows = groups.idxmax() if better == "larger" else groups.idxmin()
     return table.loc[rows].assign(candidates=groups.size().to_numpy()).reset_index(drop=True)
 

@@ -100,7 +100,8 @@ class Values:
         step: When it was logged.
         replications: Number of the replication of each value, (N,).
         values: (N,).
-        items, networks: Which item and network each is of, (N,), where they are shared; None in plain trials.
+        items: Which item each is of, (N,), where items or networks are shared; None in plain trials.
+        networks: Which network each is of, (N,); None where there is none.
     """
 
     step: int
@@ -111,19 +112,20 @@ class Values:
 
     def sample(self, agent: str, noise: str) -> Sample:
         """What is compared."""
-        if self.items is None or self.networks is None:
+        if self.items is None:
             return Sample(agent, noise, self.replications, self.values)
         return Sample(agent, noise, self.replications, self.values, (self.items, self.networks))
 
     def summary(self, level: float, method: Method) -> dict[str, Any]:
         """Mean with its interval, and what it is over; ``method`` is for values that share nothing."""
         n = len(np.unique(self.replications))
-        if self.items is None or self.networks is None:
+        if self.items is None:
             interval = mean_interval(self.values, level, method)
             ends = (float(interval.mean), float(interval.low), float(interval.high))
             items, networks = n, 1
         else:
-            found = crossed_mean(self.values, self.items, self.networks, level)
+            networks_of = np.zeros(len(self.items), dtype=np.int64) if self.networks is None else self.networks
+            found = crossed_mean(self.values, self.items, networks_of, level)
             ends, items, networks = (found.mean, found.low, found.high), found.items, found.networks
         return {
             "replications": n,
@@ -132,6 +134,7 @@ class Values:
             **dict(zip(("mean", "low", "high"), ends, strict=True)),
             "sd": float(self.values.std(ddof=1)) if len(self.values) > 1 else float("nan"),
             "median": float(np.median(self.values)) if len(self.values) else float("nan"),
+            "shared": self.items is not None,
         }
 
 

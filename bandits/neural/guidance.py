@@ -148,6 +148,8 @@ class Diffusion:
     def _evaluate(self, z: Tensor, t: int, cond: Any) -> Tensor:
         eps = self.model.eps(z, torch.full((len(z),), t, dtype=torch.long, device=z.device), cond)
         self.forward += 1
+        if eps.shape != z.shape:  # which arithmetic would broadcast
+            raise ShapeError(f"the model gives noise of shape {tuple(eps.shape)} for samples of {tuple(z.shape)}")
         if eps.requires_grad:
             eps.register_hook(self._went_back)  # type: ignore[no-untyped-call]  # torch has no type for it
         return eps

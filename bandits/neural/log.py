@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from ..comparison import Comparison
 from ..errors import BadParameter, DamagedPart, NotLogged, did_you_mean
 from ..protocol import FloatArray, IntArray
-from ..registry import lookup
 from ..specs import written
 from ..statistics import Method
 from ..store import RunFolder
 from . import answers
 from .arms import Arm, TrialFacts, Values, arms_of, inside
+from .statements import LISTS, statements
 from .trials import TrainingCell, TrialCell
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NeuralLog", "TrialFacts", "cell_table", "open_log"]
 
-_LISTS = ("larger_is_better", "smaller_is_better", "counts", "pooled", "task")  # of the trial's class
 _CELLS = pa.schema(
     [
         ("cell", pa.string()),
@@ -68,16 +67,13 @@ def cell_table(cells: Sequence[TrialCell | TrainingCell]) -> pa.Table:
 def _row(cell: TrialCell | TrainingCell) -> dict[str, Any]:
     common = {"cell": cell.key, "trial": cell.label, "replications": cell.replications, "seed": str(cell.seed)}
     if isinstance(cell, TrialCell):
-        target, built = lookup("trial", cell.trial.name).target, cell.trial.build()
-        said: dict[str, Any] = {name: list(getattr(target, name, ())) for name in _LISTS}
-        own = {name: getattr(built, name) for name in ("items", "networks", "control") if hasattr(target, name)}
-        said |= {"control": False, **own, "reference": cell.reference}
+        said = statements(cell.trial) | {"reference": cell.reference}
         parameters = json.dumps(written(cell.trial.parameters))
         return common | {"kind": "trial", "trial_name": cell.trial.name, "parameters": parameters} | said
     training = cell.training
     parameters = json.dumps(training.parameters)
     own = {"kind": "training", "trial_name": training.recipe, "parameters": parameters}
-    return common | own | {name: [] for name in _LISTS} | {"control": False, "reference": False}
+    return common | own | {name: [] for name in LISTS} | {"control": False, "reference": False}
 
 
 @dataclass
@@ -204,11 +200,13 @@ class NeuralLog:
         values = np.concatenate([one[3] for one in read])
         if not arm.first.crossed:
             return Values(step, replications, values)
+        items = replications % arm.first.items if arm.first.items else replications
+        if not (arm.first.pooled or arm.first.networks):
+            return Values(step, replications, values, items)
         known = sorted({facts.network for facts in self.trials})
         networks = np.concatenate([np.full(len(one[2]), known.index(one[0].network)) for one in read])
         if arm.first.networks:
             networks = networks * arm.first.networks + replications % arm.first.networks
-        items = replications % arm.first.items if arm.first.items else replications
         return Values(step, replications, values, items, networks)
 
     def summary(self, at: int | None = None, level: float = 0.95, method: Method = "t") -> pd.DataFrame:
@@ -224,7 +222,8 @@ class NeuralLog:
 
         Returns:
             Columns cell (of an arm, its first), trial, task, metric, step, replications, items, networks, mean, low,
-            high, sd, median, count (whether the metric counts work) and seconds (of a worker, per replication).
+            high, sd, median, shared (whether replications share items or networks, and the interval is that of
+            `bandits.crossed`), count (whether the metric counts work) and seconds (of a worker, per replication).
         """
         return answers.summary(self, at, level, method)
 
@@ -368,7 +367,7 @@ def open_log(folders: Sequence[RunFolder], skip_damaged: bool = False) -> Neural
             spent = timing.get(row["cell"], {})
             seconds = spent["seconds"] / spent["replications"] if spent.get("replications") else float("nan")
             row["parameters"] = json.loads(row["parameters"])
-            row.update({name: tuple(row.get(name) or ()) for name in _LISTS})
+            row.update({name: tuple(row.get(name) or ()) for name in LISTS})
             row.update({name: bool(row.get(name)) for name in ("control", "reference")})
             cells.append(TrialFacts(**row, seconds=seconds, run=folder.place))
     return NeuralLog(cells, list(folders), skip_damaged)

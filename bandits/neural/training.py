@@ -395,20 +395,19 @@ def _damaged(path: Path, why: str) -> WeightsNotFound:
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Hold a model of the cache; a second process waits."""
+    """Hold a model of the cache while it is made; a second process waits."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        lock = place.with_suffix(".lock").open("w")
-    except OSError as error:
+        with place.with_suffix(".lock").open("w") as lock:
+            try:
+                import fcntl
+            except ImportError:  # not on Windows: both train, and one of two equal files stays
+                pass
+            else:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:  # no folder, a disk that is full
         why = error.strerror or type(error).__name__
         raise UsageError(
             f"{place.name} is to be trained, and {place.parent} cannot be written to ({why}): set BANDITS_CACHE"
         ) from error
-    with lock:
-        try:
-            import fcntl
-        except ImportError:  # not on Windows: both train, and one of two equal files stays
-            pass
-        else:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..declarations import CellJob
-from ..errors import PlayError
+from ..errors import BanditsError, PlayError
 from ..protocol import Estimate, Output, Resources
 from ..replay import Replayed
 from .devices import describe, torch_device
@@ -65,6 +65,8 @@ class TrainingJob(CellJob):
         here = self._cached()
         try:
             found = trained(training.recipe, training.seed, device, self._tell, **training.settings)
+        except BanditsError as error:
+            raise PlayError(f"replication 0: {error}") from error
         finally:
             with suppress(OSError):
                 self._news_file.unlink(missing_ok=True)
@@ -92,7 +94,8 @@ class TrainingJob(CellJob):
         return cache_folder() / "weights" / f"{self.key}.news"
 
     def _tell(self, line: str) -> None:
-        self._news_file.write_text(line, encoding="utf-8")
+        with suppress(OSError):  # a disk that is full
+            self._news_file.write_text(line, encoding="utf-8")
 
     def news(self, since: float) -> str | None:
         """How far the training is, if a process on this machine runs it."""

@@ -28,6 +28,7 @@ from ..registry import lookup
 from ..specs import Spec, written
 from . import NOISE_VERSION, checks
 from .recipe_settings import changed, settings_of
+from .statements import statements
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -340,6 +341,7 @@ class NeuralExperiment:
                 raise BadParameter(f"trial {spec.label} has no method run(batch)")
             if hasattr(built, "check"):
                 built.check()
+            statements(spec)
             cell = TrialCell(spec, self.seed, self.replications, self.keep)
             cell = dataclasses.replace(cell, reference=cell.key in references)
             trainings |= {training.key: training for training in cell.trainings}

@@ -67,7 +67,7 @@ class Restore:
     methods: ClassVar[Sequence[str]] = tuple(name for name in TAKES if name != "exact")
     smaller_is_better: ClassVar = ("observed_mse", "hidden_mse", "energy_distance", "mean_error")
     counts: ClassVar = ("nfe_forward", "nfe_backward")
-    task: ClassVar = ("operator", "sigma_y", "part", "training")
+    task: ClassVar[tuple[str, ...]] = ("operator", "sigma_y")
 
     @property
     def control(self) -> bool:
@@ -139,6 +139,7 @@ class RestoreDigits(Restore):
 
     at_once: ClassVar = 600  # of so small networks: half of the time of 64 on a CPU, and a GPU hardly notices either
     pooled: ClassVar = ("model_seed",)
+    task: ClassVar = ("operator", "sigma_y", "part", "training")
 
     def __init__(
         self,

@@ -6,12 +6,18 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from bandits import load
+from bandits import NeuralExperiment, load, registry, trial
+from bandits.comparison import Sample, compare_samples
 from bandits.crossed import crossed_mean
 from bandits.errors import BadParameter
+from bandits.neural import answers
+from bandits.neural.arms import Values
+from bandits.registry import Entry
+from bandits.tables import interval_note
 
 STUDY = '''
 from bandits import NeuralExperiment, register_experiment, register_trial, trial
@@ -192,3 +198,80 @@ def test_no_reference_where_it_does_not_run(bandits, plugin, tmp_path):
     )
     assert answer.code == 0, answer.err
     assert set(load(tmp_path / "run").compare()["family"]) == {3}
+
+
+def test_an_arm_without_networks_is_paired_with_each_network_of_another():
+    """It has one value for a replication; the same values counted three times are no more replications."""
+    rng = np.random.default_rng(0)
+    replications, of_network = np.arange(8), rng.normal(size=3)
+    alone = rng.normal(size=8)
+    tripled = (alone + 0.5 + 0.1 * rng.normal(size=8) + of_network[:, None]).ravel()
+    networks, items = np.repeat(np.arange(3), 8), np.tile(replications % 4, 3)
+    pooled = Sample("pooled", "0", np.tile(replications, 3), tripled, (items, networks))
+    wanted = crossed_mean(tripled - np.tile(alone, 3), items, networks)
+    for sample in (
+        Sample("alone", "0", replications, alone),
+        Sample("alone", "0", replications, alone, (replications % 4, None)),
+    ):
+        (found,) = compare_samples(
+            "score", [sample, pooled], t=1, horizon=1, column="score", alpha=0.05, level=0.95, larger_is_better=True
+        )
+        assert found.pairs == "24 pairs (4 items, 3 networks)"
+        assert found.p == pytest.approx(wanted.p) and found.gain == pytest.approx(abs(wanted.mean))
+        assert sorted(map(abs, (found.low, found.high))) == pytest.approx(sorted(map(abs, (wanted.low, wanted.high))))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "says"),
+    [
+        ("items", 0, "items must be a whole number of at least 1, got 0"),
+        ("items", "4", "items must be a whole number of at least 1, got '4'"),
+        ("items", property(lambda trial: trial.nothing), "breaks: AttributeError"),
+        ("networks", -1, "networks must be a whole number of at least 1, got -1"),
+        ("control", "yes", "control must be true or false, got 'yes'"),
+        ("pooled", "net", "pooled must be a tuple of names, such as ('seed',), got 'net'"),
+        ("pooled", ("nte",), "pooled names 'nte', which is no parameter of it. Did you mean 'net'?"),
+        ("task", ("net",), "'net' stands in pooled and in task"),
+        ("smaller_is_better", ("score",), "'score' stands in larger_is_better and in smaller_is_better"),
+    ],
+)
+def test_what_a_class_says_of_its_trials_is_checked_before_they_run(monkeypatch, attribute, value, says):
+    class Said:
+        pooled, larger_is_better = ("net",), ("score",)
+
+        def __init__(self, *, net: int = 0):
+            self.net = net
+
+        def run(self, batch) -> None: ...
+
+    setattr(Said, attribute, value)
+    known = registry._entries
+    said = {"said": Entry("said", "trial", Said, "", "", "")}
+    monkeypatch.setattr(registry, "_entries", known | {"trial": known["trial"] | said})
+    with pytest.raises(BadParameter) as caught:
+        NeuralExperiment(name="said", trials=[trial("said")], replications=1).plan()
+    assert str(caught.value).startswith("the class of trial 'said': ") and says in str(caught.value)
+
+
+def test_a_candidate_without_a_mean_is_not_the_best(study, monkeypatch):
+    log = load(study)
+    summary = answers.summary
+
+    def damaged(*of):
+        table = summary(*of)
+        return table.assign(
+            mean=table["mean"].mask((table["metric"] == "sharpness") & (table["trial"] != "method=thin"))
+        )
+
+    monkeypatch.setattr(answers, "summary", damaged)
+    assert set(log.best("sharpness", by=["operator"])["trial"]) == {"method=thin"}
+    assert log.best("sharpness", by=["operator", "method"])["mean"].isna().sum() == 4  # all of a group have none
+
+
+@pytest.mark.parametrize(("items", "says"), [(6, "over items and networks"), (None, "over replications (Student's t)")])
+def test_the_note_says_which_interval_it_is_where_every_item_is_there_once(items, says):
+    replications = np.arange(6)
+    values = Values(1, replications, replications**2.0, items and replications % items)
+    row = values.summary(0.95, "t")
+    plain = abs(row["high"] + row["low"] - 2 * row["mean"]) < 1e-9  # Student's t is as long on both sides
+    assert plain == (items is None) and says in interval_note(pd.DataFrame([row]))

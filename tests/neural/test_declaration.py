@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from bandits.experiments.diffusion.gaussian_ddim import EXPERIMENT
 
+import bandits.experiments
 from bandits import NeuralExperiment, trial
 from bandits.declarations import read_declaration
 from bandits.errors import BadParameter, UnknownName
@@ -82,3 +84,12 @@ def test_what_is_wrong_is_said_in_one_line(change, error, says):
     with pytest.raises(error, match=says) as found:
         change()
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("file", ["gaussian_ddim.py", "constrained_series.py", "psld_study.py"])
+def test_a_file_of_the_package_runs_as_a_script_though_its_names_are_taken_by_itself(file):
+    path = Path(bandits.experiments.__path__[0], "diffusion", file)
+    done = subprocess.run(
+        [sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "") and "Run an experiment" in done.stdout

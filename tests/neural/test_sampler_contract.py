@@ -119,6 +119,16 @@ def test_bad_measurements_and_steps_are_refused(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_noise_of_another_shape_is_refused(name):
+    class Narrow:
+        def eps(self, z, t, cond=None):
+            return z[..., :1]  # which broadcasts
+
+    with pytest.raises(ShapeError, match=r"the model gives noise of shape \(2, .*1\) for samples of \(2, "):
+        apply(name, *problem(range(2)), noise(0, 1), eps=Narrow())
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_wrong_adjoints_are_refused_before_the_model_is_asked(name):
     class Doubled(Inpainting):
         def At(self, y):

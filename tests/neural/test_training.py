@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ from bandits.neural.errors import NumericalError, WeightsNotFound
 from bandits.neural.recipe_settings import SETTINGS, changed
 from bandits.neural.recipes import is_trained, trained
 from bandits.neural.training import obtain
+from bandits.neural.training_jobs import TrainingJob
+from bandits.neural.trials import Training, TrainingCell
 from bandits.registry import load_plugin
 from bandits.runs import resume, start, verify
 from bandits.scheduler import Settings
@@ -132,6 +135,16 @@ def test_a_cache_that_cannot_be_written_serves_what_it_has(cache, monkeypatch):
     assert digest() == before
     with pytest.raises(UsageError, match=r"ae16-\w+ is to be trained, and .* \(Read-only file system\): set BANDITS_C"):
         trained("ae16", seed=1, **SMALL)
+
+
+def test_a_full_disk_is_named_with_its_folder(cache, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    says = rf"replication 0: ae16-\w+ is to be trained, and {re.escape(str(cache))}.* \(No space left on device\): set"
+    with pytest.raises(PlayError, match=says):
+        TrainingJob(TrainingCell(Training("ae16", 1, SMALL))).run(0, 1)
 
 
 def test_documentation_and_comments_are_not_in_the_key(tmp_path):
@@ -358,6 +371,22 @@ def test_the_table_of_settings_is_that_of_the_recipes():
     assert {name: dict(recipe.settings) for name, recipe in recipes.RECIPES.items()} == {**SETTINGS}
     for name, settings in SETTINGS.items():
         assert changed(name, settings, settings) == settings, "every default passes its own check"
+
+
+def test_a_batch_that_uses_some_of_the_weights_is_replayed(plugin, tmp_path):
+    """Replications take networks in turn, and batches of one see one network each."""
+    in_turn = TRAINED.replace('[Training("ae16", self.model_seed,', '[Training("ae16", seed,').replace(
+        '"width": 32})]', '"width": 32}) for seed in (0, 1)]'
+    )
+    load_plugin(
+        plugin(
+            in_turn.replace(
+                'batch.trained("ae16", self.model_seed,', 'batch.trained("ae16", batch.replications[0] % 2,'
+            )
+        )
+    )
+    start(NeuralExperiment(name="in_turn", trials=[trial("reconstruct")], replications=3), tmp_path / "run", batch=1)
+    assert all(finding.ok for finding in verify(tmp_path / "run"))
 
 
 def test_other_weights_are_found_out(experiment, tmp_path, cache, monkeypatch):
