@@ -298,11 +298,15 @@ class NeuralExperiment:
             raise BadParameter(f"no trial of this experiment has the parameter '{parameter}'")
 
         def changed(specs: Sequence[Spec]) -> list[Spec]:
-            return [
+            """With the values; those that differed in this parameter alone are one then."""
+            found = (
                 one
                 for spec in specs
                 for one in ([spec.with_parameters(**{parameter: v}) for v in values] if spec.name in meant else [spec])
-            ]
+            )
+            return list(
+                {json.dumps([one.name, written(one.parameters)], sort_keys=True): one for one in found}.values()
+            )
 
         return self.replace(trials=changed(self.trials), against=changed(self.against) if len(values) == 1 else ())
 

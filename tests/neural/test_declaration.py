@@ -93,3 +93,10 @@ def test_a_file_of_the_package_runs_as_a_script_though_its_names_are_taken_by_it
         [sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "") and "Run an experiment" in done.stdout
+
+
+def test_trials_that_a_changed_parameter_makes_equal_are_run_once():
+    two = EXPERIMENT.replace(trials=[trial("gaussian_ddim", steps=5), trial("gaussian_ddim", steps=9)])
+    assert [spec.parameters["steps"] for spec in two.override("*.steps", 3).trials] == [3]
+    assert [spec.parameters["steps"] for spec in two.sweep("gaussian_ddim.steps", [3, 4]).trials] == [3, 4]
+    assert len(two.override("*.eta", 0.5).cells()) == 2
