@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from ..errors import BadParameter, UsageError
 from ..scheduler import Settings
-from ..words import count
 from .devices import device_for
 from .trials import NeuralExperiment
 
@@ -40,7 +39,7 @@ def sized(
     chosen = pick(experiment.smoked() if small else experiment)
     if not on_cpu:
         return chosen, None
-    size = f"at its smoke size, {count(chosen.replications, 'replication')}" if small else "at full size"
+    size = "at its smoke size" if small else "at full size"
     remedy = "" if smoke or full else " (--full for the full size)"
     reason = "no GPU is visible: " if lacks else ""
     return chosen, f"{reason}{experiment.name} runs on the CPU {size}{remedy}"
