@@ -267,9 +267,7 @@ class TestDevices:
         experiment = bandits.registry.lookup("experiment", "gpu_walks").target
         small, said = sized(experiment, Settings())
         assert small.replications == 2
-        assert said == (
-            "no GPU is visible: gpu_walks runs on the CPU at its smoke size (--full for the full size)"
-        )
+        assert said == ("no GPU is visible: gpu_walks runs on the CPU at its smoke size (--full for the full size)")
         assert sized(experiment, Settings(), full=True)[0].replications == 10
         assert sized(experiment, Settings(device="cpu"), full=True)[1] == "gpu_walks runs on the CPU at full size"
         with pytest.raises(bandits.errors.UsageError, match="--device cpu --full"):
