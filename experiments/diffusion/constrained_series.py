@@ -93,7 +93,7 @@ class ConstrainedSeries:
     @property
     def networks(self) -> int | None:
         """Networks that replications take in turn."""
-        return self.models if self.prior == "ts_eps" else None
+        return None if self.prior == "gaussian" else self.models
 
     def __init__(
         self,

@@ -64,7 +64,9 @@ def test_each_replication_has_the_network_of_its_number(method, prior, tmp_path,
     monkeypatch.setenv("BANDITS_CACHE", str(tmp_path))
     networks = {"models": 2, "train_steps": 3, "prior": prior}
     assert [need.seed for need in ConstrainedSeries(**networks).needs()] == [0, 1]
+    assert ConstrainedSeries(**networks).networks == 2, "intervals are over networks, too"
     assert ConstrainedSeries(prior="gaussian").needs() == []
+    assert ConstrainedSeries(prior="gaussian").networks is None
     whole, pictures = play(method, [3, 4, 5], **networks)
     for lane, replication in enumerate([3, 4, 5]):
         alone, picture = play(method, [replication], **networks)
