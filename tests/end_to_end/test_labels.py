@@ -60,7 +60,8 @@ def test_tables_of_every_experiment_fit_and_tell_trials_apart(experiment, capsys
     labels = [cell.label for cell in experiment.cells()]
     rows = [
         {"trial": label, "metric": "test_error", "mean": -1234.5, "low": -1300.25, "high": -1250.75, "median": -1234.5}
-        | {"step": step, "replications": 600, "seconds": 1.5e-4}
+        | {"step": step, "replications": 600, "seconds": 1.5e-4, "task": "operator=random", "count": False}
+        | {"items": 200, "networks": 3, "shared": True}
         for step, label in enumerate(labels, start=1000)
     ]
     print_metrics(pd.DataFrame(rows))

@@ -56,9 +56,11 @@ def ray():
     """A Ray with eight cores and one GPU, neither of which it looks for."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     quietly = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    ray.init(address="local", num_cpus=8, num_gpus=1, object_store_memory=2**27, **quietly)
-    yield ray
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_AUTH_MODE", raising=False)  # a driver that joined a cluster before may have left it
+        ray.init(address="local", num_cpus=8, num_gpus=1, object_store_memory=2**27, **quietly)
+        yield ray
+        ray.shutdown()
 
 
 @no_gpu
