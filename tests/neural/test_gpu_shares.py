@@ -57,7 +57,7 @@ def ray():
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     quietly = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_AUTH_MODE", raising=False)  # a driver that joined a cluster before may have left it
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # a process keeps the mode in which Ray was first used
         ray.init(address="local", num_cpus=8, num_gpus=1, object_store_memory=2**27, **quietly)
         yield ray
         ray.shutdown()
