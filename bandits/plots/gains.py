@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_gains"]
 
-_ROW = 0.24  # inches of an arm
+_ROW, _LINE = 0.24, 0.11  # inches of an arm, and of each further line of its label
+_LETTERS = 44  # of a line of a label
+_FAR = 6  # an arm this many times as far from the reference as half of them are stands at the edge
 
 
 def draw_gains(opened: NeuralLog) -> Figure:
     """Paired difference of each arm to the reference of its task, with its 95 % interval; right of 0 is better.
 
     A row of panels for each metric of which it is known which way is better, a column for each task. Controls are grey
-    squares; where one lies far outside, an arrow at the edge says where. Hollow dots are not separated from the
+    squares; where an arm lies far outside, an arrow at the edge says where. Hollow dots are not separated from the
     reference at 5 %, corrected by Holm.
 
     Raises:
@@ -48,7 +50,9 @@ def draw_gains(opened: NeuralLog) -> Figure:
         raise NotLogged("there is no arm that others are compared with")
     metrics, tasks = (list(dict.fromkeys(key[i] for key in panels)) for i in (0, 1))
     most = max(len(gains) for _, gains in panels.values())
-    figure = Figure(figsize=(6.2 * len(tasks), (_ROW * most + 1.0) * len(metrics)), layout="constrained")
+    lines = max(wrapped(name, _LETTERS).count("\n") for _, gains in panels.values() for name in gains)
+    height = (_ROW + _LINE * lines) * most + 1.0
+    figure = Figure(figsize=(6.2 * len(tasks), height * len(metrics)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(metrics), len(tasks), squeeze=False)
     for i, metric in enumerate(metrics):
@@ -86,13 +90,15 @@ def _draw(axis: Any, rows: Sequence[tuple[str, Gain, bool]]) -> None:
         fill = style["color"] if gain.separated else "white"
         axis.plot([gain.mean], [y], marker="s" if control else "o", markersize=5, markerfacecolor=fill, **style)
     axis.set(xlim=(left, right), ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)))
-    axis.set_yticklabels([plain_text(name) for name, _, _ in rows], fontsize=7)
+    axis.set_yticklabels([wrapped(name, _LETTERS) for name, _, _ in rows], fontsize=7)
     axis.tick_params(axis="x", labelsize=7)
     axis.grid(axis="x", linewidth=0.3)
 
 
 def _limits(gains: Sequence[Gain]) -> tuple[float, float]:
-    """Range of the intervals and 0, with a margin."""
+    """Range of the intervals and 0, with a margin; arms far outside do not stretch it."""
+    far = _FAR * sorted(abs(one.mean) for one in gains)[len(gains) // 2]
+    gains = [one for one in gains if abs(one.mean) <= far] or gains
     ends = [0.0, *(end for one in gains for end in (one.mean, one.low, one.high) if not math.isnan(end))]
     margin = 0.08 * (max(ends) - min(ends)) or 1.0
     return min(ends) - margin, max(ends) + margin
