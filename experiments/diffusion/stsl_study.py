@@ -46,6 +46,8 @@ from bandits.specs import Spec
 __all__ = ["EXPERIMENT"]
 
 OPERATORS, STARTS = ("random", "box"), ("gaussian", "ddim_forward")
+METHODS = ("psld", "stsl_biased", "stsl")  # whose weights were tuned
+INNER_ALONE: dict[str, Any] = {"method": "stsl", "options": {"start_from": "ddim_forward", "eta": 0.0}}
 SMALL = {"trace_mode": "small_delta"}
 TRACES: list[dict[str, Any]] = [
     {"eta": 0.0},
@@ -65,12 +67,6 @@ def arms(steps: int, long: int) -> list[dict[str, Any]]:
             for trace in TRACES
         ),
     ]
-
-
-METHODS = ("psld", "stsl_biased", "stsl")
-
-
-INNER_ALONE: dict[str, Any] = {"method": "stsl", "options": {"start_from": "ddim_forward", "eta": 0.0}}
 
 
 def every(operator: str) -> list[dict[str, Any]]:

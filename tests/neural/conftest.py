@@ -106,3 +106,11 @@ def offline(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """Folder of a tiny Stable Diffusion pipeline, which no test changes."""
+    from tiny_pipelines import saved
+
+    return saved(tmp_path_factory.mktemp("pipelines") / "tiny")
