@@ -107,7 +107,7 @@ class Batch:
         Args:
             model: Folder, or name in the local cache of the hub.
             weights: Digest that it must have; any will do where it is empty.
-            dtype: "float32" or "bfloat16".
+            dtype: "float32", "bfloat16" or "float64".
             checkpointing: Trade time for memory in gradients.
 
         Raises:

@@ -65,7 +65,7 @@ def load(
     Args:
         folder: What ``StableDiffusionPipeline.save_pretrained`` wrote, or a hub name.
         device: Where the networks go.
-        dtype: float32 or bfloat16: float16 overflows in the decoder.
+        dtype: float32, bfloat16 or float64: float16 overflows in the decoder.
         checkpointing: Trade time for memory in gradients through the network.
 
     Raises:

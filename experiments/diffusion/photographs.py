@@ -63,7 +63,8 @@ class RestorePhotographs(Restore):
         factor: Of pool: pixels on a side of a block.
         prompt: What the network is told; the empty one in the authors' code.
         scale: Weight of classifier-free guidance; of no effect where the prompt is empty.
-        dtype: float32 or bfloat16, of the networks.
+        dtype: float32, bfloat16 or float64, of the networks; with float64 all else is computed in it, too. In float32
+            rounding, which differs with the size of a batch, is amplified to some 2e-5 where STSL starts by inversion.
         checkpointing: Trade time for memory in gradients through the networks.
     """
 
@@ -99,8 +100,8 @@ class RestorePhotographs(Restore):
             text(name, value)
         yes_or_no("checkpointing", checkpointing)
         if dtype == "float16":
-            raise AdapterError("float16 overflows in gradients through the VAE: dtype is bfloat16 or float32")
-        choice("dtype", dtype, ("float32", "bfloat16"))
+            raise AdapterError("float16 overflows in gradients through the VAE: dtype is bfloat16, float32 or float64")
+        choice("dtype", dtype, ("float32", "bfloat16", "float64"))
         if not model:
             raise ValueError("model is the folder of a Stable Diffusion pipeline: give it with --model")
         self.model, self.weights, self.size, self.factor = model, weights, size, factor
@@ -127,22 +128,26 @@ class RestorePhotographs(Restore):
 
     def run(self, batch: Batch) -> None:
         """Log psnr, ssim, observed_mse, hidden_mse and the evaluations made; keep truth, measured and restored."""
+        import torch
+
         from bandits.neural.data import PHOTOGRAPHS, load_photographs
         from bandits.neural.operators import measure
 
         from .restoration import photograph_operator, restore
 
+        own = torch.float64 if self.dtype == "float64" else torch.float32  # of latents and images
         pipeline = batch.pretrained(self.model, self.weights, dtype=self.dtype, checkpointing=self.checkpointing)
         side = self.size or pipeline.image_shape[-1]
-        truth = load_photographs([r % len(PHOTOGRAPHS) for r in batch.replications], side).to(batch.device)
-        operator = photograph_operator(self.operator, tuple(truth.shape[1:]), batch.noise("operator"), self.factor)
-        y = measure(operator, truth, self.sigma_y, batch.noise("measurement"))
+        truth = load_photographs([r % len(PHOTOGRAPHS) for r in batch.replications], side).to(batch.device, own)
+        draws = batch.noise("operator", dtype=own)
+        operator = photograph_operator(self.operator, tuple(truth.shape[1:]), draws, self.factor)
+        y = measure(operator, truth, self.sigma_y, batch.noise("measurement", dtype=own))
         parameters = dict(self.parameters)
         if self.method not in ("zero_fill", "codec_ceiling"):
             parameters |= {"offset": pipeline.first(self.steps), "cond": pipeline.prompt(self.prompt)}
             if self.scale != 1 and self.prompt:
                 parameters |= {"scale": self.scale, "uncond": pipeline.prompt("")}
-        noise = batch.noise("sampling")
+        noise = batch.noise("sampling", dtype=own)
         run = restore(
             self.method,
             operator,
